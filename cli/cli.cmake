@@ -1,0 +1,11 @@
+# The command-line tool.
+file(GLOB cli_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cli/*.c ${PROJECT_SOURCE_DIR}/cli/data/*.c)
+if(cli_files)
+  add_executable(gradc ${cli_files})
+  target_include_directories(gradc PRIVATE ${PROJECT_SOURCE_DIR}/cli ${PROJECT_SOURCE_DIR}/cli/data)
+  target_link_libraries(gradc PRIVATE gradc_compiler csv)
+  if(ZLIB_FOUND)
+    target_link_libraries(gradc PRIVATE ZLIB::ZLIB)
+    target_compile_definitions(gradc PRIVATE GRADC_ZLIB)
+  endif()
+endif()

@@ -1,0 +1,11 @@
+# The only folder that sees LLVM. The library's path comes from llvm-config, so that no CMake package of LLVM is needed.
+find_program(LLVM_CONFIG NAMES llvm-config-19 llvm-config REQUIRED)
+execute_process(COMMAND ${LLVM_CONFIG} --includedir OUTPUT_VARIABLE llvm_include OUTPUT_STRIP_TRAILING_WHITESPACE)
+execute_process(COMMAND ${LLVM_CONFIG} --libs OUTPUT_VARIABLE llvm_libs OUTPUT_STRIP_TRAILING_WHITESPACE)
+execute_process(COMMAND ${LLVM_CONFIG} --libdir OUTPUT_VARIABLE llvm_libdir OUTPUT_STRIP_TRAILING_WHITESPACE)
+gradc_module(gradc_emit compiler/emit DEPS gradc_schedule gradc_runtime)
+get_target_property(emit_type gradc_emit TYPE)
+if(NOT emit_type STREQUAL INTERFACE_LIBRARY)
+  target_include_directories(gradc_emit SYSTEM PRIVATE ${llvm_include})
+  target_link_libraries(gradc_emit PUBLIC -L${llvm_libdir} ${llvm_libs})
+endif()
