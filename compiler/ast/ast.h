@@ -65,7 +65,8 @@ typedef struct {
   Arena arena;           /* texts */
 } Tree; /* start from {0} */
 
-/* Makers, called by the grammar's actions. `children` of fixed kinds follow ast.def's order. */
+/* A node, called by the grammar's actions. `children` of fixed kinds are all those of ast.def, in its order; the fields
+ * op, flag, number and text are set afterwards. */
 Ast ast_make(Tree *t, AstKind kind, Span span, Name name, Span name_span, const Ast *children, uint32_t count);
 
 static inline const AstNode *ast_node(const Tree *t, Ast a) { return &t->nodes.data[a.id]; }
@@ -78,7 +79,10 @@ static inline uint32_t ast_count(const Tree *t, Ast list) { return list.id ? t->
 
 const char *ast_kind_word(AstKind kind); /* "fn" */
 const char *ast_op_word(AstOp op);       /* "+" */
-/* The tree as indented text, one node a line: (kind name "text" number) and line:column of its span. */
+/* The tree as indented text, one node a line: its role in its parent, kind, name, "text", operator or number, and the
+ * line:column where it begins, as in `body: binary + 3:7`. Absent children are left out. The parser bounds the depth of
+ * a tree to AST_DEPTH, so that walking it may recurse. */
+enum { AST_DEPTH = 2000 };
 void ast_dump(const Tree *t, Ast root, const Sources *sources, const Names *names, Text *out);
 void tree_free(Tree *t);
 
