@@ -1,7 +1,7 @@
-/* math.h: elementary functions as IR on vectors of any lane count, f32 and f64: our own, never the C library's, so that
+/* emath.h: elementary functions as IR on vectors of any lane count, f32 and f64: our own, never the C library's, so that
  * the bits are the same on every target with fma. Accuracy and special values are tested in tests/numeric/math.c. */
-#ifndef GRADC_MATH_H
-#define GRADC_MATH_H
+#ifndef GRADC_EMATH_H
+#define GRADC_EMATH_H
 #include "llvm.h"
 
 #define MATH1(name) V emit_##name(Emit *e, V x);
