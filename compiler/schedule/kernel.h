@@ -1,0 +1,168 @@
+/* kernel.h: what is executed: kernels, their launches in phases, and where every value lies. Target-independent but for
+ * the strategy; no LLVM.
+ *
+ * A kernel is a loop over block axes with stages inside; a stage is one loop nest
+ *     for par axes: { acc = combine over red axes of before(loads); stores of after(acc, loads) }
+ * Map, row and contraction are what a stage's axes make it, not separate kinds. A view (broadcast, transpose, slice,
+ * reverse, reshape of a dense value) is never executed: it is the index map of a load; padding is a guard on one.
+ *
+ * Bits: the order of a reduction is part of the stage (`order`) and follows from shapes alone. Tiles, blocks, packing,
+ * cuts and threads never change it. */
+#ifndef GRADC_KERNEL_H
+#define GRADC_KERNEL_H
+#include "abi.h"
+#include "graph.h"
+
+#define KERNEL_MAX_AXES 10
+#define KERNEL_MAX_OPERANDS 64
+
+/* count, or count * the batch extent of data block `batch`. */
+typedef struct {
+  int64_t count;
+  int32_t batch; /* -1: none */
+} Extent;
+
+/* offset + sum over the stage's axes of stride * index, in elements (or a plain number for X_INDEX). A stride may be a
+ * multiple of a batch extent, where a batch axis lies inside another one: then batch[i] >= 0. */
+typedef struct {
+  int64_t offset;
+  int64_t stride[KERNEL_MAX_AXES];
+  int8_t batch[KERNEL_MAX_AXES]; /* -1: none */
+} Affine;
+
+/* value(Affine) must lie in 0 .. (limit - 1) * step and be a multiple of step; else the load gives 0. */
+typedef struct {
+  Affine index;
+  int64_t limit, step;
+} Guard;
+
+typedef struct {
+  uint16_t operand; /* of the kernel */
+  Affine at;        /* element index from the operand's start; with guards: already divided by their steps */
+  uint8_t guard_count;
+  Guard *guards;    /* in the schedule's arena */
+} Load;
+
+/* Scalar expressions, evaluated at every point of the nest (lanes are the emitter's concern). In order: arguments
+ * come before users. */
+typedef enum {
+  X_LOAD,   /* a: load number */
+  X_CONST,  /* value */
+  X_PRIM,   /* prim, of a, b, c: an elementwise primitive, SELECT and CAST among them */
+  X_INDEX,  /* affine: I32 */
+  X_RANDOM, /* a: kind, b: site; affine: the element's number (64-bit), prims.def RANDOM */
+  X_NUMBER, /* a: StepNumber; F64, from the frame */
+  X_EXTENT, /* a: batch symbol; F64, from the frame */
+  X_ACC,    /* the combined value; in `after` alone */
+  X_RESULT  /* a: an earlier stage of this kernel whose par axes are the block axes alone: its combined and finished value */
+} ExprKind;
+
+typedef struct {
+  uint8_t kind;
+  uint8_t type; /* Type */
+  uint16_t prim;
+  int32_t a, b, c; /* expressions of the stage, or as the kind says */
+  double value;
+  Affine affine;   /* X_INDEX, X_RANDOM */
+  Span span;
+} Expr;
+
+typedef enum {
+  COMBINE_NONE,   /* a map: nothing is reduced */
+  COMBINE_ADD,
+  COMBINE_FMA,    /* acc = fma(before, before2, acc): a contraction; always in order */
+  COMBINE_MUL,
+  COMBINE_MAX,
+  COMBINE_MIN,    /* max and min pass NaN on */
+  COMBINE_ARGMAX  /* of `before`; the first of equals; NaN counts as largest; I32 */
+} Combine;
+
+typedef enum {
+  ORDER_SEQUENCE, /* red axes in order, outer to inner, one chain for each output: the lanes (if any) are outputs */
+  ORDER_LANES     /* the innermost red axis runs in the logical lanes (16 for 4-byte, 8 for 8-byte types): element i of it
+                     goes to lane i mod lanes, rows of lanes and outer red axes in order; then the tree 8+8, 4+4, 2+2, 1+1 */
+} Order;
+
+typedef struct {
+  uint16_t operand;
+  Affine at;
+  int32_t value;   /* expression */
+  bool before;     /* stored at every point of the whole nest, red axes included (a value kept on the way) */
+} Store;
+
+typedef struct {
+  uint8_t par, red;              /* axes: par ones first; the kernel's block axes are the first of the par axes */
+  Extent axes[KERNEL_MAX_AXES];
+  int8_t lane;                   /* the axis in the lanes, or -1: a scalar stage */
+  uint8_t combine, order;        /* Combine, Order */
+  uint8_t acc_type;              /* Type of the accumulator */
+  int32_t before, before2;       /* expressions of what is combined */
+  int32_t result;                /* expression: what X_RESULT of this stage means; -1: none asks */
+  Vec(Expr) exprs;               /* one list for before and after */
+  Vec(Load) loads;
+  Vec(Store) stores;
+  /* Strategy of a contraction: chosen by the target, free of meaning. */
+  int8_t row;                    /* the par axis whose indices are tile rows (broadcast operand), or -1 */
+  uint8_t tile_rows, tile_vectors; /* tile: rows by logical vectors */
+  bool pack;                     /* the lane operand is copied (transposed) panel by panel into scratch */
+  bool swapped;                  /* before is the lane operand, before2 the row operand */
+  const char *reason;            /* of the strategy, for the printed schedule */
+} Stage;
+
+typedef enum {
+  CUT_NONE,  /* thread 0 alone */
+  CUT_FIRST  /* shares of the first block (or par) axis: from = extent * thread / threads rounded to `cut_unit` */
+} Cut;
+
+typedef struct {
+  uint8_t block;           /* how many leading par axes all stages share (0: one stage, cut by its first par axis) */
+  Vec(Stage) stages;
+  uint16_t operand_count;
+  uint8_t operand_type[KERNEL_MAX_OPERANDS]; /* Type */
+  bool operand_written[KERNEL_MAX_OPERANDS];
+  Extent cut_extent;       /* the axis that is cut */
+  uint8_t cut;             /* Cut */
+  uint32_t cut_unit;
+  int64_t scratch;         /* bytes a thread (packing, rows) */
+  uint64_t hash;           /* of all above but spans: equal kernels are one function */
+  const char *name;        /* "k3_contract" */
+  double flops_const, flops_batch; /* 2 * multiply-adds of contractions: const + batch * extent */
+} Kernel;
+
+typedef struct {
+  uint32_t kernel;
+  uint32_t phase;
+  uint32_t operands[KERNEL_MAX_OPERANDS]; /* buffers */
+  Span span;               /* a place of the user's source that it comes from */
+  const char *title;       /* "contract dense_1 ..." for dumps and profiles */
+} Launch;
+
+typedef struct {
+  uint8_t type;            /* Type */
+  bool is_slot;
+  uint32_t slot;
+  Shape shape;             /* of the graph */
+  Extent size;             /* elements; (count * batch where batched) */
+  int64_t pad;             /* bytes of slack behind it, so that whole vectors may be read */
+  uint32_t first_phase, last_phase;
+  int64_t offset;          /* in the arena: bytes for every batch symbol's share: see plan.c */
+  int64_t offset_batch[GRADC_MAX_BATCHES];
+  Node node;
+} Buffer;
+
+typedef struct Schedule {
+  Session *session;
+  const Graph *graph;
+  Vec(Kernel) kernels;     /* distinct ones */
+  Vec(Launch) launches;    /* sorted by phase; within a phase in order */
+  uint32_t phases;
+  Vec(Buffer) buffers;
+  Vec(uint32_t) output_buffer; /* one an output of the graph: the buffer of its node (UINT32_MAX for OUT_SLOT) */
+  Vec(uint32_t) weight_buffer;
+  int64_t arena;           /* bytes = arena + sum of arena_batch[i] * capacity of batch i, rounded up to 16 */
+  int64_t arena_batch[GRADC_MAX_BATCHES];
+  int64_t scratch;
+  Arena memory;
+} Schedule;
+
+#endif

@@ -1,0 +1,19 @@
+/* schedule.h: from graph to kernels, phases and a memory plan. */
+#ifndef GRADC_SCHEDULE_H
+#define GRADC_SCHEDULE_H
+#include "kernel.h"
+
+/* What the strategy needs to know of the machine. */
+typedef struct {
+  uint32_t vector_bytes, vector_registers;
+  int64_t l1, l2, l3; /* bytes */
+} Machine;
+
+/* Never fails on a verified graph. */
+Schedule *schedule_graph(Session *session, const Graph *graph, const Machine *machine);
+void schedule_free(Schedule *schedule);
+void schedule_print(const Schedule *schedule, Text *out);
+/* Multiply-adds x 2 of contractions for a batch extent. */
+double schedule_flops(const Schedule *schedule, int64_t batch);
+
+#endif
