@@ -54,7 +54,8 @@ typedef enum {
   X_NUMBER, /* a: StepNumber; F64, from the frame */
   X_EXTENT, /* a: batch symbol; F64, from the frame */
   X_ACC,    /* the combined value; in `after` alone */
-  X_RESULT  /* a: an earlier stage of this kernel whose par axes are the block axes alone: its combined and finished value */
+  X_RESULT  /* a: an earlier stage of this kernel whose par axes are the block axes alone; b: the expression of that stage
+               (in its `after`) whose value at this block index is meant: a scalar kept in a register */
 } ExprKind;
 
 typedef struct {
@@ -97,7 +98,6 @@ typedef struct {
   uint8_t combine, order;        /* Combine, Order */
   uint8_t acc_type;              /* Type of the accumulator */
   int32_t before, before2;       /* expressions of what is combined */
-  int32_t result;                /* expression: what X_RESULT of this stage means; -1: none asks */
   Vec(Expr) exprs;               /* one list for before and after */
   Vec(Load) loads;
   Vec(Store) stores;
@@ -115,7 +115,9 @@ typedef enum {
 } Cut;
 
 typedef struct {
-  uint8_t block;           /* how many leading par axes all stages share (0: one stage, cut by its first par axis) */
+  uint8_t block;           /* how many leading par axes all stages share, with equal extents: loops around all stages, the
+                              first of them cut. 0: either one stage, cut by its first par axis, or several scalar
+                              stages (no par axes), each run once by thread 0 (CUT_NONE) */
   Vec(Stage) stages;
   uint16_t operand_count;
   uint8_t operand_type[KERNEL_MAX_OPERANDS]; /* Type */
