@@ -36,6 +36,21 @@ static const char *const child_words[][CHILDREN] = {
 static const char *const op_words[OP_COUNT] = {"or", "and", "<", "<=", ">", ">=", "==", "!=", "..",
                                                "+",  "-",   "*", "/",  "@", "^",  "-",  "not"};
 
+static const uint8_t arities[] = {
+#define AST0(kind, word) 0,
+#define AST1(kind, word, a) 1,
+#define AST2(kind, word, a, b) 2,
+#define AST3(kind, word, a, b, c) 3,
+#define AST5(kind, word, a, b, c, d, e) 5,
+#include "ast.def"
+#undef AST0
+#undef AST1
+#undef AST2
+#undef AST3
+#undef AST5
+};
+
+uint32_t ast_arity(AstKind kind) { return kind < AST_KIND_COUNT ? arities[kind] : 0; }
 const char *ast_kind_word(AstKind kind) { return kind < AST_KIND_COUNT ? kind_words[kind] : "absent"; }
 const char *ast_op_word(AstOp op) { return op < OP_COUNT ? op_words[op] : "?"; }
 

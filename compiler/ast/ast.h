@@ -77,6 +77,7 @@ static inline Ast ast_child(const Tree *t, Ast a, uint32_t i) {
 /* The items of a LIST (or of an absent one: none). */
 static inline uint32_t ast_count(const Tree *t, Ast list) { return list.id ? t->nodes.data[list.id].count : 0; }
 
+uint32_t ast_arity(AstKind kind);         /* children of a fixed kind; 0 for LIST */
 const char *ast_kind_word(AstKind kind); /* "fn" */
 const char *ast_op_word(AstOp op);       /* "+" */
 /* The tree as indented text, one node a line: its role in its parent, kind, name, "text", operator or number, and the
