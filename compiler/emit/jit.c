@@ -207,7 +207,7 @@ char *emit_ir(Emit *e) {
   return copy;
 }
 
-Jit *emit_load(Emit *e, char **error) {
+Jit *emit_jit(Emit *e, char **error) {
   size_t size = 0;
   void *object = emit_object(e, &size, error);
   Jit *jit = object ? jit_load(object, size, error) : NULL;

@@ -27,7 +27,7 @@ void *emit_object(Emit *e, size_t *size, char **error); /* a relocatable object;
 char *emit_assembly(Emit *e, char **error);
 char *emit_ir(Emit *e);
 /* The object loaded and ready: emit_object and jit_load. */
-Jit *emit_load(Emit *e, char **error);
+Jit *emit_jit(Emit *e, char **error);
 /* Prints LLVM's complaint and aborts where the module is malformed. Nothing in release builds. */
 void emit_verify(Emit *e);
 

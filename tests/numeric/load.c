@@ -62,7 +62,7 @@ static void *compile_and_check(void *name) {
   char *error = NULL;
   Emit *e = open_named(&arena, &target, name);
   build_reduce(e, "sum", 0), build_reduce(e, "max", 1), build_reduce(e, "min", 2);
-  Jit *jit = emit_load(e, &error);
+  Jit *jit = emit_jit(e, &error);
   emit_close(e);
   if (error) fail_msg("%s", error);
   check_reduce(jit);
@@ -178,7 +178,7 @@ static void test_undefined(void **state) {
   e_function(e, "f", e->void_, NULL, 0, false, false);
   LLVMBuildCall2(e->b, type, far, NULL, 0, "");
   LLVMBuildRetVoid(e->b);
-  assert_null(emit_load(e, &error));
+  assert_null(emit_jit(e, &error));
   assert_string_equal(error, "undefined symbol missing");
   free(error);
   emit_close(e);
