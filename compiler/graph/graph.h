@@ -164,17 +164,27 @@ static inline bool prim_is(Prim prim, unsigned flags) { return (prim_info(prim)-
 static inline bool node_has(const Graph *g, Node n, unsigned flags) { return prim_is(node_prim(g, n), flags); }
 Prim prim_find(const char *word); /* P_COUNT where there is none */
 
-/* print.c, parse.c: the graph as text, which parses back to an equal graph.
+/* print.c, parse.c: the graph as text, which parses back to an equal graph but for spans. `#` begins a comment.
+ *   graph f32 marks 0
  *   slot 0 input "pixels" f32 [batch, 64]
- *   %1 = slot 0                      : f32 [batch, 64]
+ *   slot 1 target "digit" i32 [batch] classes 10
+ *   slot 2 param "w" f32 [64, 10]
+ *   slot 3 optimizer "w/m" f32 [64, 10] of 2
+ *   %1 = slot 0                       : f32 [batch, 64]
+ *   %2 = slot 2                       : f32 [64, 10]
+ *   %3 = const 0.5                    : f32 []
  *   %4 = contract %1 %2 {0, 1, 1, 0}  : f32 [batch, 10]
+ *   out value "scores" %4
  *   out loss "loss" %9 / %8
- */
+ *   out slot 3 %12
+ * A constant has the fewest digits that read back, or is `nan`, or 0x and its bits (another NaN). */
 void graph_print(const Graph *graph, Text *out);
 /* The graph of a text, or NULL with *error filled (line and reason; from the session's arena). */
 Graph *graph_parse(Session *session, const char *text, const char **error);
 
 /* verify.c: every rule of the graph; NULL, or what is wrong and at which node (from the session's arena). */
 const char *graph_verify(const Graph *graph);
+/* The same for one node; its inputs are taken to be right. */
+const char *graph_verify_node(const Graph *graph, Node node);
 
 #endif
