@@ -46,14 +46,6 @@ static View view_of(const Interp *t, Node node) {
 
 static View view_in(const Loop *l, uint32_t i) { return view_of(l->interp, node_in(l->interp->g, l->node, i)); }
 
-/* The multi-index of the element `at`. */
-static void unravel(const View *v, int64_t at, int64_t *index) {
-  for (uint32_t i = 0; i < v->rank; i++) {
-    index[i] = at / v->strides[i];
-    at -= index[i] * v->strides[i];
-  }
-}
-
 /* The next multi-index in row-major order. */
 static void advance(const View *v, int64_t *index) {
   for (uint32_t i = v->rank; i-- > 0;) {
