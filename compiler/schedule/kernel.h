@@ -116,8 +116,8 @@ typedef enum {
 
 typedef struct {
   uint8_t block;           /* how many leading par axes all stages share, with equal extents: loops around all stages, the
-                              first of them cut. 0: either one stage, cut by its first par axis, or several scalar
-                              stages (no par axes), each run once by thread 0 (CUT_NONE) */
+                              first of them cut. 0: either one stage, cut by its first par axis, or several stages
+                              (scalar ones mostly), each run whole and in order by thread 0 (CUT_NONE) */
   Vec(Stage) stages;
   uint16_t operand_count;
   uint8_t operand_type[KERNEL_MAX_OPERANDS]; /* Type */

@@ -9,7 +9,11 @@ typedef struct {
   int64_t l1, l2, l3; /* bytes */
 } Machine;
 
-/* Never fails on a verified graph. */
+/* The graph as kernels want it: products with a vector become sums (they have no tile), outer products become maps. A
+ * graph of the same slots and outputs. */
+Graph *schedule_lower(const Graph *graph);
+
+/* Never fails on a verified and lowered graph, which must outlive the schedule. */
 Schedule *schedule_graph(Session *session, const Graph *graph, const Machine *machine);
 void schedule_free(Schedule *schedule);
 void schedule_print(const Schedule *schedule, Text *out);

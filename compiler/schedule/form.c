@@ -1,0 +1,189 @@
+/* form.c: from kept values to stages. A reduction or contraction anchors a stage; an elementwise value of its shape that
+ * reads it goes into the same stage, after the reduction, and so do updates of parameters behind a weight gradient. */
+#include "fuse.h"
+
+void form_add_dep(Form *form, uint32_t dep) {
+  for (uint32_t i = 0; i < form->deps.count; i++)
+    if (form->deps.data[i] == dep) return;
+  vec_push(&form->deps, dep);
+}
+
+static bool depends(Fuse *f, uint32_t a, uint32_t b) {
+  if (a == b) return true;
+  if (f->mark[a] == f->mark_count) return false;
+  f->mark[a] = f->mark_count;
+  for (uint32_t i = 0; i < f->forms.data[a].deps.count; i++)
+    if (depends(f, f->forms.data[a].deps.data[i], b)) return true;
+  return false;
+}
+
+bool form_depends(Fuse *f, uint32_t a, uint32_t b) {
+  f->mark_count++;
+  return depends(f, a, b);
+}
+
+/* What an expression reads. `identity`: reached through elementwise nodes alone, so at the same index. */
+typedef struct {
+  Node node;
+  bool identity;
+} Leaf;
+typedef Vec(Leaf) Leaves;
+
+static void add_leaf(Leaves *l, Node n, bool identity) {
+  for (uint32_t i = 0; i < l->count; i++)
+    if (node_is(l->data[i].node, n) && l->data[i].identity == identity) return;
+  vec_push(l, ((Leaf){n, identity}));
+}
+
+/* The kept nodes and slots below the inputs of n; recursion is bounded by keep.c's limit on expressions. */
+static void leaves_below(const Fuse *f, Node n, bool identity, Leaves *out) {
+  for (uint32_t i = 0; i < node_data(f->g, n)->count; i++) {
+    const Node in = node_in(f->g, n, i);
+    const bool same = identity && (node_has(f->g, n, K_ELEMENTWISE) || node_has(f->g, n, K_IDENTITY));
+    if (f->kept[in.id] || node_prim(f->g, in) == P_SLOT) add_leaf(out, in, same);
+    else leaves_below(f, in, same, out);
+  }
+}
+
+static uint32_t new_form(Fuse *f, FormKind kind, Node anchor, Shape shape) {
+  vec_push(&f->forms, ((Form){.kind = kind, .anchor = anchor, .shape = shape, .to_slot = -1, .anchor_expr = -1}));
+  f->mark = mem_resize(f->mark, f->forms.capacity * sizeof *f->mark);
+  f->mark[f->forms.count - 1] = 0;
+  return f->forms.count - 1;
+}
+
+static void depend_on(Fuse *f, uint32_t form, Node n) {
+  if (f->form_of[n.id] < 0) return;
+  for (uint32_t i = 0; i < f->form_count[n.id]; i++)
+    if ((uint32_t)f->form_of[n.id] + i != form) form_add_dep(&f->forms.data[form], (uint32_t)f->form_of[n.id] + i);
+}
+
+static void depend_below(Fuse *f, uint32_t form, Node n) {
+  Leaves leaves = {0};
+  leaves_below(f, n, true, &leaves);
+  for (uint32_t i = 0; i < leaves.count; i++) depend_on(f, form, leaves.data[i].node);
+  vec_free(&leaves);
+}
+
+/* May the elementwise node with these leaves be computed in stage s? Everything else that it reads must come before. */
+static bool may_join(Fuse *f, uint32_t s, const Leaves *leaves) {
+  for (uint32_t i = 0; i < leaves->count; i++) {
+    const Node n = leaves->data[i].node;
+    const int32_t made = f->form_of[n.id];
+    if (made < 0) continue;
+    if ((uint32_t)made == s) {
+      if (!leaves->data[i].identity) return false;
+      continue;
+    }
+    for (uint32_t k = 0; k < f->form_count[n.id]; k++)
+      if (form_depends(f, (uint32_t)made + k, s)) return false;
+  }
+  return true;
+}
+
+static bool takes_nodes(const Fuse *f, uint32_t s, Shape shape) {
+  return f->forms.data[s].kind == FORM_NODES && f->forms.data[s].shape.id == shape.id;
+}
+
+/* The stage that an elementwise node goes into, or -1: first one whose contraction it reads, then any whose value of the
+ * same shape it reads, then a map over the same shape that reads the same values. */
+static int32_t find_home(Fuse *f, Node n, const Leaves *leaves, const int32_t *map_reader) {
+  const Shape shape = node_shape(f->g, n);
+  for (int round = 0; round < 3; round++)
+    for (uint32_t i = 0; i < leaves->count; i++) {
+      const Leaf l = leaves->data[i];
+      if (!l.identity) continue;
+      const int32_t s = round < 2 ? f->form_of[l.node.id] : map_reader[l.node.id];
+      if (s < 0 || !takes_nodes(f, (uint32_t)s, shape)) continue;
+      const Node anchor = f->forms.data[s].anchor;
+      if (round == 0 && !(anchor.id && node_has(f->g, anchor, K_CONTRACTION))) continue;
+      if (may_join(f, (uint32_t)s, leaves)) return s;
+    }
+  return -1;
+}
+
+static void place_elementwise(Fuse *f, Node n, int32_t *map_reader) {
+  Leaves leaves = {0};
+  leaves_below(f, n, true, &leaves);
+  int32_t home = find_home(f, n, &leaves, map_reader);
+  if (home < 0) home = (int32_t)new_form(f, FORM_NODES, NODE_NONE, node_shape(f->g, n));
+  vec_push(&f->forms.data[home].nodes, n);
+  f->form_of[n.id] = home;
+  f->form_count[n.id] = 1;
+  for (uint32_t i = 0; i < leaves.count; i++) {
+    depend_on(f, (uint32_t)home, leaves.data[i].node);
+    if (leaves.data[i].identity && !f->forms.data[home].anchor.id) map_reader[leaves.data[i].node.id] = home;
+  }
+  vec_free(&leaves);
+}
+
+static void place_parts(Fuse *f, Node n, FormKind kind, uint32_t count) {
+  f->form_of[n.id] = (int32_t)f->forms.count;
+  f->form_count[n.id] = count;
+  for (uint32_t i = 0; i < count; i++) {
+    const Node in = node_in(f->g, n, kind == FORM_PART ? i : 0);
+    const bool fill = kind == FORM_FILL && i == 0;
+    const uint32_t s = new_form(f, kind == FORM_PART ? FORM_PART : fill ? FORM_FILL : FORM_PUT, n,
+                                fill ? node_shape(f->g, n) : node_shape(f->g, in));
+    f->forms.data[s].part = i;
+    if (fill) continue;
+    if (kind == FORM_FILL) form_add_dep(&f->forms.data[s], s - 1);
+    if (f->kept[in.id]) depend_on(f, s, in);
+    else depend_below(f, s, in);
+  }
+}
+
+static void place_copy(Fuse *f, Node n, int32_t slot) {
+  const uint32_t s = new_form(f, FORM_COPY, n, node_shape(f->g, n));
+  f->forms.data[s].to_slot = slot;
+  if (f->kept[n.id]) depend_on(f, s, n);
+  else depend_below(f, s, n);
+  if (slot < 0) {
+    f->form_of[n.id] = (int32_t)s;
+    f->form_count[n.id] = 1;
+  }
+}
+
+/* Outputs that no stage makes by itself: views, leaves, values computed where they are read. */
+static void place_outputs(Fuse *f) {
+  for (uint32_t i = 0; i < f->g->outputs.count; i++) {
+    const Output *o = &f->g->outputs.data[i];
+    for (int k = 0; k < 2; k++) {
+      const Node n = k ? o->weight : o->node;
+      if (!n.id) continue;
+      if (o->kind != OUT_SLOT && f->form_of[n.id] < 0) place_copy(f, n, -1);
+      if (o->kind == OUT_SLOT && !(f->form_of[n.id] >= 0 && f->forms.data[f->form_of[n.id]].kind == FORM_NODES))
+        place_copy(f, n, (int32_t)o->slot);
+    }
+  }
+}
+
+void form_stages(Fuse *f) {
+  const Graph *g = f->g;
+  int32_t *map_reader = mem_alloc(g->nodes.count * sizeof *map_reader);
+  for (uint32_t id = 0; id < g->nodes.count; id++) map_reader[id] = -1;
+  for (uint32_t id = 1; id < g->nodes.count; id++) {
+    const Node n = {id};
+    if (f->uses[id] == UINT32_MAX || !f->kept[id]) continue;
+    const Prim p = node_prim(g, n);
+    if (prim_is(p, K_REDUCTION | K_CONTRACTION)) {
+      const uint32_t s = new_form(f, FORM_NODES, n, node_shape(g, n));
+      f->form_of[id] = (int32_t)s;
+      f->form_count[id] = 1;
+      depend_below(f, s, n);
+    } else if (p == P_CONCAT) {
+      place_parts(f, n, FORM_PART, node_data(g, n)->count);
+    } else if (p == P_PAD && node_attr_count(g, n)) {
+      bool gaps = false;
+      for (uint32_t i = 0; i < node_rank(g, n); i++) gaps |= node_attr(g, n)[3 * i + 2] != 0;
+      if (gaps) place_parts(f, n, FORM_FILL, 2);
+      else place_copy(f, n, -1);
+    } else if (prim_is(p, K_ELEMENTWISE) || p == P_RANDOM) {
+      place_elementwise(f, n, map_reader);
+    } else {
+      place_copy(f, n, -1); /* a view that nothing can follow */
+    }
+  }
+  free(map_reader);
+  place_outputs(f);
+}

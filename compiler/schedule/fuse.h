@@ -1,0 +1,105 @@
+/* fuse.h: what the parts of the scheduler share. The order: decide what is kept in memory (keep.c), form stages
+ * (form.c), write out their expressions and loads (nest.c), put stages into kernels (group.c), order kernels into
+ * phases (phase.c), plan memory (plan.c), choose strategies (strategy.c). A later step never undoes an earlier one. */
+#ifndef GRADC_FUSE_H
+#define GRADC_FUSE_H
+#include "build.h"
+#include "schedule.h"
+
+/* Where each axis of a node is read, in terms of a stage's axes. */
+typedef struct {
+  uint8_t rank;
+  Affine index[GRAPH_MAX_RANK];
+} IndexMap;
+
+typedef struct {
+  uint32_t buffer;
+  Node node;    /* whose value is read */
+  IndexMap map; /* of the node's axes */
+} Access;       /* one a load of the stage, same numbering */
+
+/* What a stage is made for. */
+typedef enum {
+  FORM_NODES,  /* the anchor (a reduction or contraction) if any, and elementwise nodes of its shape */
+  FORM_PART,   /* part `part` of a CONCAT, stored into its buffer */
+  FORM_FILL,   /* zeros for a PAD with gaps */
+  FORM_PUT,    /* the input of that PAD, stored into its places */
+  FORM_COPY    /* `copied` (a view, a leaf, a kept node) stored to a slot or to a buffer of its own */
+} FormKind;
+
+typedef struct {
+  FormKind kind;
+  Node anchor;          /* FORM_NODES: none for a map; FORM_PART, _FILL, _PUT: the node; FORM_COPY: what is copied */
+  uint32_t part;
+  int32_t to_slot;      /* FORM_COPY: the slot, or -1: the node's buffer */
+  bool deferred;        /* FORM_COPY: runs after every reader of the slot, from a kept copy */
+  Shape shape;          /* of the par axes */
+  Vec(Node) nodes;      /* computed at the par axes, in order (without the anchor) */
+  Vec(uint32_t) deps;   /* stages that it reads from, or must follow */
+  uint32_t kernel;      /* group */
+  Stage stage;
+  Vec(Access) accesses; /* of stage.loads */
+  Vec(uint32_t) store_buffers; /* of stage.stores */
+  Vec(int32_t) node_exprs;     /* expression of each of `nodes` */
+  int32_t anchor_expr;
+} Form;
+
+typedef struct {
+  Vec(uint32_t) forms; /* in order */
+  Shape rows;          /* the leading axes that all stages share */
+  uint32_t row_rank;
+  bool open;           /* may take further stages */
+  Vec(uint32_t) deps;  /* groups, with duplicates */
+  uint32_t phase, place;
+} Group;
+
+typedef struct {
+  Schedule *s;
+  const Graph *g;
+  const Machine *machine;
+  uint32_t *uses;       /* live users of each node */
+  bool *kept;           /* the node's value goes to memory (or may: if no other stage reads it, it does not) */
+  uint32_t *inline_size; /* operations that computing the node where it is read costs */
+  bool *costly;         /* … with a transcendental among them */
+  int32_t *form_of;     /* the first stage that makes the node, -1 */
+  uint32_t *form_count; /* how many stages in a row make it */
+  int32_t *buffer_of;   /* arena buffer of a node, -1 */
+  int32_t *slot_buffer; /* by slot, -1 */
+  bool *read_elsewhere; /* some stage other than the node's own reads it, or an output names it */
+  Vec(Form) forms;
+  Vec(Group) groups;
+  uint32_t *mark;       /* of searches over stages */
+  uint32_t mark_count;
+} Fuse;
+
+/* keep.c */
+void keep_decide(Fuse *f);
+/* The node below a chain of views that a load can follow: kept, a slot, or what the views stand on. */
+bool view_is_affine(const Fuse *f, Node n);
+
+/* form.c */
+void form_stages(Fuse *f);
+/* Does stage a depend on stage b (or is it b)? */
+bool form_depends(Fuse *f, uint32_t a, uint32_t b);
+void form_add_dep(Form *form, uint32_t dep);
+
+/* nest.c */
+void nest_build(Fuse *f, Form *form);
+Affine affine_zero(void);
+Affine affine_axis(uint32_t axis);
+bool affine_equal(const Affine *a, const Affine *b);
+
+/* group.c, phase.c, plan.c, strategy.c */
+void group_forms(Fuse *f);
+void phase_order(Fuse *f);
+void plan_memory(Fuse *f);
+void axes_simplify(Kernel *k);
+void strategy_choose(const Fuse *f, Kernel *k);
+uint64_t kernel_hash(const Kernel *k);
+bool kernel_equal(const Kernel *a, const Kernel *b);
+
+uint32_t schedule_buffer(Fuse *f, Node n);       /* the arena buffer of a node, made on demand */
+uint32_t schedule_slot_buffer(Fuse *f, uint32_t slot);
+Extent extent_of(int64_t dim);
+
+#endif

@@ -1,0 +1,152 @@
+/* keep.c: which values go to memory. A view never does unless nothing can follow it; an elementwise value is computed
+ * where it is read, unless that costs more than keeping it. */
+#include "fuse.h"
+
+#define INLINE_LIMIT 96  /* operations in one expression: bounds code size and recursion */
+#define SHARED_LIMIT 6   /* a value with several readers is computed again up to this size */
+#define SCALAR_LIMIT 4   /* a number of the step likewise, in every kernel that reads it */
+
+static bool is_scalar(const Graph *g, Node n) {
+  const Dims *d = node_dims(g, n);
+  for (uint32_t i = 0; i < d->rank; i++)
+    if (d->dims[i] != 1) return false;
+  return true;
+}
+
+/* A reshape that only splits axes: each input axis is a row-major run of output axes. */
+static bool reshape_splits(const Graph *g, Node n) {
+  const Dims *out = node_dims(g, n), *in = node_dims(g, node_in(g, n, 0));
+  uint32_t o = 0;
+  for (uint32_t i = 0; i < in->rank; i++) {
+    if (dim_is_batch(in->dims[i])) {
+      while (o < out->rank && out->dims[o] == 1) o++;
+      if (o >= out->rank || out->dims[o] != in->dims[i]) return false;
+      o++;
+      continue;
+    }
+    int64_t product = 1;
+    while (product < in->dims[i]) {
+      if (o >= out->rank || dim_is_batch(out->dims[o])) return false;
+      product *= out->dims[o++];
+    }
+    if (product != in->dims[i]) return false;
+  }
+  for (; o < out->rank; o++)
+    if (out->dims[o] != 1) return false;
+  return true;
+}
+
+/* Is the node's value found in memory, dense and row-major? */
+static bool is_dense(const Fuse *f, Node n) { return f->kept[n.id] || node_prim(f->g, n) == P_SLOT; }
+
+bool view_is_affine(const Fuse *f, Node n) {
+  const Node in = node_in(f->g, n, 0);
+  if (node_prim(f->g, n) == P_RESHAPE) return is_dense(f, in) || reshape_splits(f->g, n);
+  return true;
+}
+
+/* Keeps what a contraction's operand stands on: below views that a plain load can follow. */
+static void keep_operand(Fuse *f, Node n) {
+  while (!is_dense(f, n)) {
+    const Prim p = node_prim(f->g, n);
+    const bool follows = p == P_TRANSPOSE || p == P_BROADCAST || p == P_SLICE || p == P_REVERSE ||
+                         prim_is(p, K_IDENTITY) || (p == P_RESHAPE && reshape_splits(f->g, n));
+    if (p == P_RESHAPE && !follows) { /* over dense memory a reshape is free */
+      f->kept[node_in(f->g, n, 0).id] |= node_prim(f->g, node_in(f->g, n, 0)) != P_SLOT;
+      return;
+    }
+    if (!follows) {
+      f->kept[n.id] = true;
+      return;
+    }
+    n = node_in(f->g, n, 0);
+  }
+}
+
+static bool keeps_always(const Graph *g, Node n) {
+  const Prim p = node_prim(g, n);
+  if (p == P_PAD) {
+    for (uint32_t i = 0; i < node_rank(g, n); i++)
+      if (node_attr(g, n)[3 * i + 2]) return true;
+    return false;
+  }
+  return prim_is(p, K_REDUCTION | K_CONTRACTION) || p == P_CONCAT;
+}
+
+static void measure(Fuse *f, Node n) {
+  const NodeData *d = node_data(f->g, n);
+  uint32_t size = prim_is(d->prim, K_ELEMENTWISE) || d->prim == P_RANDOM;
+  bool costly = prim_is(d->prim, K_COSTLY);
+  for (uint32_t i = 0; i < d->count; i++) {
+    const Node in = node_in(f->g, n, i);
+    if (is_dense(f, in)) continue;
+    size += f->inline_size[in.id];
+    costly |= f->costly[in.id];
+  }
+  f->inline_size[n.id] = size + (d->count > 0 && prim_is(d->prim, K_MOVEMENT));
+  f->costly[n.id] = costly;
+}
+
+static void count_uses(Fuse *f) {
+  const Graph *g = f->g;
+  bool *live = mem_zero(g->nodes.count, 1);
+  for (uint32_t i = 0; i < g->outputs.count; i++) {
+    live[g->outputs.data[i].node.id] = true;
+    if (g->outputs.data[i].weight.id) live[g->outputs.data[i].weight.id] = true;
+  }
+  for (uint32_t id = g->nodes.count - 1; id > 0; id--) {
+    if (!live[id]) continue;
+    for (uint32_t i = 0; i < g->nodes.data[id].count; i++) {
+      const uint32_t in = node_in(g, (Node){id}, i).id;
+      live[in] = true;
+      f->uses[in]++;
+    }
+  }
+  for (uint32_t id = 0; id < g->nodes.count; id++)
+    if (!live[id]) f->uses[id] = UINT32_MAX; /* dead */
+  for (uint32_t i = 0; i < g->outputs.count; i++) /* an output is a use, and cannot be dead */
+    for (int k = 0; k < 2; k++) {
+      const Node n = k ? g->outputs.data[i].weight : g->outputs.data[i].node;
+      if (n.id && f->uses[n.id] == UINT32_MAX) f->uses[n.id] = 0;
+    }
+  free(live);
+}
+
+void keep_decide(Fuse *f) {
+  const Graph *g = f->g;
+  count_uses(f);
+  for (uint32_t i = 0; i < g->outputs.count; i++)
+    for (int k = 0; k < 2; k++) {
+      const Node n = k ? g->outputs.data[i].weight : g->outputs.data[i].node;
+      if (n.id && node_has(g, n, K_ELEMENTWISE)) f->kept[n.id] = true;
+    }
+  for (uint32_t id = 1; id < g->nodes.count; id++) { /* what must be: contractions' operands, reshapes without a map */
+    const Node n = {id};
+    if (f->uses[id] == UINT32_MAX) continue;
+    if (keeps_always(g, n)) f->kept[id] = true;
+  }
+  for (uint32_t id = 1; id < g->nodes.count; id++) {
+    const Node n = {id};
+    if (f->uses[id] == UINT32_MAX) continue;
+    if (node_has(g, n, K_CONTRACTION))
+      for (uint32_t i = 0; i < 2; i++) keep_operand(f, node_in(g, n, i));
+    if (node_prim(g, n) == P_RESHAPE && !view_is_affine(f, n)) f->kept[node_in(g, n, 0).id] = true;
+  }
+  for (uint32_t id = 1; id < g->nodes.count; id++) { /* what is cheaper kept */
+    const Node n = {id};
+    if (f->uses[id] == UINT32_MAX) continue;
+    measure(f, n);
+    if (f->kept[id] || !(node_has(g, n, K_ELEMENTWISE) || node_prim(g, n) == P_RANDOM)) continue;
+    const bool dear = f->costly[id] || f->inline_size[id] > SHARED_LIMIT;
+    if (f->inline_size[id] > INLINE_LIMIT || (f->uses[id] > 1 && dear)) f->kept[id] = true;
+  }
+  for (uint32_t id = 1; id < g->nodes.count; id++) { /* numbers of the step that a tensor reads */
+    const Node n = {id};
+    if (f->uses[id] == UINT32_MAX || node_prim(g, n) != P_BROADCAST) continue;
+    const Node in = node_in(g, n, 0);
+    if (!is_scalar(g, in) || is_scalar(g, n) || is_dense(f, in) || !node_has(g, in, K_ELEMENTWISE)) continue;
+    double value;
+    if (node_constant(g, in, &value)) continue;
+    if (f->costly[in.id] || f->inline_size[in.id] > SCALAR_LIMIT) f->kept[in.id] = true;
+  }
+}

@@ -1,0 +1,104 @@
+/* lower.c: contractions that are no matrix products. With one row or one column there is nothing to tile: a sum of
+ * products, its lanes along whichever axis is contiguous. Over an extent of 1 there is no sum at all. */
+#include "build.h"
+#include "schedule.h"
+
+#include <string.h>
+
+typedef struct {
+  uint32_t nb, nk, free[2];
+  int64_t batch[2][GRAPH_MAX_RANK], red[2][GRAPH_MAX_RANK], open[2][GRAPH_MAX_RANK];
+  int64_t red_size, open_size[2]; /* a batch extent counts as 64 */
+} Product;
+
+static int64_t weight(int64_t dim) { return dim_is_batch(dim) ? 64 : dim; }
+
+static Product product_of(const Graph *g, Node n) {
+  const int64_t *attr = node_attr(g, n);
+  Product p = {.nb = (uint32_t)attr[0], .nk = (uint32_t)attr[1], .red_size = 1, .open_size = {1, 1}};
+  for (int side = 0; side < 2; side++) {
+    const Dims *d = node_dims(g, node_in(g, n, (uint32_t)side));
+    bool taken[GRAPH_MAX_RANK] = {0};
+    for (uint32_t i = 0; i < p.nb; i++) taken[p.batch[side][i] = attr[2 + (uint32_t)side * p.nb + i]] = true;
+    for (uint32_t i = 0; i < p.nk; i++) {
+      taken[p.red[side][i] = attr[2 + 2 * p.nb + (uint32_t)side * p.nk + i]] = true;
+      if (!side) p.red_size *= weight(d->dims[p.red[side][i]]);
+    }
+    for (uint32_t i = 0; i < d->rank; i++)
+      if (!taken[i]) p.open[side][p.free[side]++] = i, p.open_size[side] *= weight(d->dims[i]);
+  }
+  return p;
+}
+
+/* The operand over the whole space: its axes in the space's order, the others added. */
+static Node spread(Graph *g, Node x, const Product *p, int side, bool red_first, Shape space) {
+  int64_t perm[GRAPH_MAX_RANK], axes[GRAPH_MAX_RANK];
+  uint32_t n = 0;
+  const uint32_t shift = red_first ? p->nk : 0, tail = p->nb + p->free[0] + p->free[1];
+  for (uint32_t i = 0; red_first && i < p->nk; i++) axes[n] = i, perm[n++] = p->red[side][i];
+  for (uint32_t i = 0; i < p->nb; i++) axes[n] = shift + i, perm[n++] = p->batch[side][i];
+  for (uint32_t i = 0; i < p->free[side]; i++) axes[n] = shift + p->nb + (side ? p->free[0] : 0) + i, perm[n++] = p->open[side][i];
+  for (uint32_t i = 0; !red_first && i < p->nk; i++) axes[n] = tail + i, perm[n++] = p->red[side][i];
+  return build_broadcast(g, build_transpose(g, x, perm), space, axes);
+}
+
+static bool is_product_of_vectors(const Product *p, const Dims *out) {
+  return (p->red_size == 1 || p->open_size[0] == 1 || p->open_size[1] == 1) && out->rank + p->nk <= GRAPH_MAX_RANK;
+}
+
+static Node lower_product(Graph *g, Node a, Node b, const Product *p, const Dims *out) {
+  const int side = p->open_size[1] > p->open_size[0]; /* the matrix of the two */
+  const Dims *big = node_dims(g, side ? b : a);
+  uint32_t last = big->rank;
+  while (last > 1 && big->dims[last - 1] == 1) last--;
+  bool red_first = true;
+  for (uint32_t i = 0; i < p->nk; i++) red_first &= p->red[side][i] != (int64_t)last - 1;
+  Dims space = {0};
+  const Dims red = *node_dims(g, a);
+  for (uint32_t i = 0; red_first && i < p->nk; i++) space.dims[space.rank++] = red.dims[p->red[0][i]];
+  for (uint32_t i = 0; i < out->rank; i++) space.dims[space.rank++] = out->dims[i];
+  for (uint32_t i = 0; !red_first && i < p->nk; i++) space.dims[space.rank++] = red.dims[p->red[0][i]];
+  const Shape shape = shape_of(g, &space);
+  const Node terms = build_mul(g, spread(g, a, p, 0, red_first, shape), spread(g, b, p, 1, red_first, shape));
+  int64_t axes[GRAPH_MAX_RANK];
+  for (uint32_t i = 0; i < p->nk; i++) axes[i] = red_first ? i : out->rank + i;
+  return p->nk ? build_reduce(g, P_SUM, terms, axes, p->nk) : terms;
+}
+
+Graph *schedule_lower(const Graph *from) {
+  Graph *to = graph_like(from);
+  Node *map = mem_zero(from->nodes.count, sizeof *map);
+  bool *live = mem_zero(from->nodes.count, 1);
+  for (uint32_t i = 0; i < from->outputs.count; i++)
+    live[from->outputs.data[i].node.id] = live[from->outputs.data[i].weight.id] = true;
+  for (uint32_t id = from->nodes.count - 1; id > 0; id--)
+    for (uint32_t i = 0; live[id] && i < from->nodes.data[id].count; i++) live[node_in(from, (Node){id}, i).id] = true;
+  for (uint32_t id = 1; id < from->nodes.count; id++) {
+    const Node n = {id};
+    if (!live[id]) continue;
+    const NodeData *d = node_data(from, n);
+    Node *in = mem_alloc((d->count + 1) * sizeof *in);
+    for (uint32_t i = 0; i < d->count; i++) in[i] = map[node_in(from, n, i).id];
+    to->span = d->span;
+    if (d->prim == P_CONTRACT) {
+      const Product p = product_of(from, n);
+      if (is_product_of_vectors(&p, node_dims(from, n))) {
+        map[id] = lower_product(to, in[0], in[1], &p, node_dims(from, n));
+        free(in);
+        continue;
+      }
+    }
+    map[id] = build_any(to, d->prim, d->type, shape_of(to, node_dims(from, n)), in, d->count,
+                        node_attr_count(from, n) ? node_attr(from, n) : NULL, node_attr_count(from, n));
+    free(in);
+  }
+  for (uint32_t i = 0; i < from->outputs.count; i++) {
+    Output o = from->outputs.data[i];
+    o.node = map[o.node.id];
+    o.weight = map[o.weight.id];
+    graph_add_output(to, o);
+  }
+  free(map);
+  free(live);
+  return to;
+}

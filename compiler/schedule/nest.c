@@ -1,0 +1,410 @@
+/* nest.c: a stage's expressions and loads. Views vanish here: they are followed down to memory, and what remains of them
+ * is the index map of a load, with a guard where one pads. */
+#include "fuse.h"
+
+#include <string.h>
+
+typedef struct {
+  Node node;
+  IndexMap map;
+  int32_t expr;
+} Known;
+
+typedef struct {
+  Fuse *f;
+  Form *form;
+  Stage *stage;
+  IndexMap identity;       /* of the par axes */
+  Vec(Known) known;        /* what was evaluated at which map; only outside guards */
+  Guard guards[GRAPH_MAX_RANK * 2];
+  uint32_t guard_count;
+} Nest;
+
+Extent extent_of(int64_t dim) {
+  return dim_is_batch(dim) ? (Extent){1, (int32_t)(DIM_BATCH - dim)} : (Extent){dim, -1};
+}
+
+Affine affine_zero(void) {
+  Affine a = {0};
+  memset(a.batch, -1, sizeof a.batch);
+  return a;
+}
+
+Affine affine_axis(uint32_t axis) {
+  Affine a = affine_zero();
+  a.stride[axis] = 1;
+  return a;
+}
+
+bool affine_equal(const Affine *a, const Affine *b) {
+  if (a->offset != b->offset) return false;
+  for (int i = 0; i < KERNEL_MAX_AXES; i++)
+    if (a->stride[i] != b->stride[i] || (a->stride[i] && a->batch[i] != b->batch[i])) return false;
+  return true;
+}
+
+static bool map_equal(const IndexMap *a, const IndexMap *b) {
+  if (a->rank != b->rank) return false;
+  for (uint32_t i = 0; i < a->rank; i++)
+    if (!affine_equal(&a->index[i], &b->index[i])) return false;
+  return true;
+}
+
+/* a += factor * b, where factor may carry a batch extent. */
+static void affine_add(const Fuse *f, Affine *a, const Affine *b, int64_t factor, int8_t batch) {
+  if (batch >= 0 && b->offset) DIAG_BUG(f->s->session, ((Span){0}), "an index moves by a batch extent");
+  a->offset += factor * b->offset;
+  for (int i = 0; i < KERNEL_MAX_AXES; i++) {
+    if (!b->stride[i]) continue;
+    if (batch >= 0 && b->batch[i] >= 0) DIAG_BUG(f->s->session, ((Span){0}), "a stride with two batch extents");
+    const int8_t by = batch >= 0 ? batch : b->batch[i];
+    if (a->stride[i] && a->batch[i] != by) DIAG_BUG(f->s->session, ((Span){0}), "a stride that mixes batch extents");
+    a->stride[i] += factor * b->stride[i];
+    a->batch[i] = by;
+  }
+}
+
+/* The element number in a dense row-major array of these dims, read at `map`. */
+static Affine affine_linear(const Fuse *f, const Dims *dims, const IndexMap *map) {
+  Affine a = affine_zero();
+  int64_t stride = 1;
+  int8_t batch = -1;
+  for (uint32_t i = dims->rank; i-- > 0;) {
+    affine_add(f, &a, &map->index[i], stride, batch);
+    if (dim_is_batch(dims->dims[i])) batch = (int8_t)(DIM_BATCH - dims->dims[i]);
+    else stride *= dims->dims[i];
+  }
+  return a;
+}
+
+static int32_t add_expr(Nest *b, Expr e) {
+  for (uint32_t i = 0; i < b->stage->exprs.count; i++) { /* equal expressions once */
+    const Expr *x = &b->stage->exprs.data[i];
+    if (x->kind == e.kind && x->type == e.type && x->prim == e.prim && x->a == e.a && x->b == e.b && x->c == e.c &&
+        !memcmp(&x->value, &e.value, sizeof e.value) && affine_equal(&x->affine, &e.affine))
+      return (int32_t)i;
+  }
+  vec_push(&b->stage->exprs, e);
+  return (int32_t)b->stage->exprs.count - 1;
+}
+
+static Expr make_expr(ExprKind kind, Type type, Span span) {
+  return (Expr){.kind = kind, .type = type, .a = -1, .b = -1, .c = -1, .affine = affine_zero(), .span = span};
+}
+
+static int32_t make_const(Nest *b, Type type, double value, Span span) {
+  Expr e = make_expr(X_CONST, type, span);
+  e.value = value;
+  return add_expr(b, e);
+}
+
+static int32_t make_prim(Nest *b, Prim prim, Type type, int32_t x, int32_t y, int32_t z, Span span) {
+  Expr e = make_expr(X_PRIM, type, span);
+  e.prim = prim;
+  e.a = x, e.b = y, e.c = z;
+  return add_expr(b, e);
+}
+
+static bool guards_equal(const Load *l, const Nest *b) {
+  if (l->guard_count != b->guard_count) return false;
+  for (uint32_t i = 0; i < b->guard_count; i++)
+    if (!affine_equal(&l->guards[i].index, &b->guards[i].index) || l->guards[i].limit != b->guards[i].limit) return false;
+  return true;
+}
+
+/* A load of node n (kept, or a slot), dense in memory with `dims`, at `map`. */
+static int32_t make_load(Nest *b, Node n, const Dims *dims, const IndexMap *map) {
+  Fuse *f = b->f;
+  const Affine at = affine_linear(f, dims, map);
+  const uint32_t buffer = node_prim(f->g, n) == P_SLOT ? schedule_slot_buffer(f, (uint32_t)node_attr(f->g, n)[0])
+                                                       : schedule_buffer(f, n);
+  uint32_t i = 0;
+  for (; i < b->stage->loads.count; i++)
+    if (b->form->accesses.data[i].buffer == buffer && affine_equal(&b->stage->loads.data[i].at, &at) &&
+        guards_equal(&b->stage->loads.data[i], b))
+      break;
+  if (i == b->stage->loads.count) {
+    Load load = {.at = at, .guard_count = (uint8_t)b->guard_count};
+    if (b->guard_count) {
+      load.guards = ARENA_ARRAY(&f->s->memory, Guard, b->guard_count);
+      memcpy(load.guards, b->guards, sizeof(Guard) * b->guard_count);
+    }
+    vec_push(&b->stage->loads, load);
+    vec_push(&b->form->accesses, ((Access){buffer, n, *map}));
+  }
+  Expr e = make_expr(X_LOAD, node_type(f->g, n), node_data(f->g, n)->span);
+  e.a = (int32_t)i;
+  return add_expr(b, e);
+}
+
+static int32_t eval(Nest *b, Node n, const IndexMap *map);
+
+/* Output axes of a reshape that only splits, or merges extents of 1: the input's map. */
+static IndexMap split_map(const Graph *g, Node n, const IndexMap *map) {
+  const Dims *out = node_dims(g, n), *in = node_dims(g, node_in(g, n, 0));
+  IndexMap r = {.rank = (uint8_t)in->rank};
+  uint32_t o = 0;
+  for (uint32_t i = 0; i < in->rank; i++) {
+    r.index[i] = affine_zero();
+    if (dim_is_batch(in->dims[i])) {
+      while (out->dims[o] == 1) o++;
+      r.index[i] = map->index[o++];
+      continue;
+    }
+    int64_t product = 1;
+    while (product < in->dims[i]) {
+      const Affine *a = &map->index[o];
+      product *= out->dims[o];
+      Affine scaled = affine_zero();
+      scaled.offset = a->offset * (in->dims[i] / product);
+      for (int k = 0; k < KERNEL_MAX_AXES; k++) scaled.stride[k] = a->stride[k] * (in->dims[i] / product), scaled.batch[k] = a->batch[k];
+      r.index[i].offset += scaled.offset;
+      for (int k = 0; k < KERNEL_MAX_AXES; k++)
+        if (scaled.stride[k]) r.index[i].stride[k] += scaled.stride[k], r.index[i].batch[k] = scaled.batch[k];
+      o++;
+    }
+  }
+  return r;
+}
+
+/* Zero outside: what lies below is read under guards, and replaced by 0 where one fails. */
+static int32_t eval_pad(Nest *b, Node n, const IndexMap *map) {
+  const Graph *g = b->f->g;
+  const Node in = node_in(g, n, 0);
+  const Span span = node_data(g, n)->span;
+  const uint32_t before = b->guard_count;
+  IndexMap inner = *map;
+  for (uint32_t i = 0; i < map->rank; i++) {
+    const int64_t low = node_attr(g, n)[3 * i], high = node_attr(g, n)[3 * i + 1];
+    if (!low && !high) continue;
+    inner.index[i].offset -= low;
+    b->guards[b->guard_count++] = (Guard){inner.index[i], node_dims(g, in)->dims[i], 1};
+  }
+  int32_t x = eval(b, in, &inner);
+  for (uint32_t i = before; i < b->guard_count; i++) {
+    Expr e = make_expr(X_INDEX, TYPE_I32, span);
+    e.affine = b->guards[i].index;
+    const int32_t index = add_expr(b, e);
+    const int32_t above = make_prim(b, P_LE, TYPE_BOOL, make_const(b, TYPE_I32, 0, span), index, -1, span);
+    const int32_t below = make_prim(b, P_LT, TYPE_BOOL, index, make_const(b, TYPE_I32, (double)b->guards[i].limit, span), -1, span);
+    const int32_t inside = make_prim(b, P_AND, TYPE_BOOL, above, below, -1, span);
+    x = make_prim(b, P_SELECT, node_type(g, n), inside, x, make_const(b, node_type(g, n), 0, span), span);
+  }
+  b->guard_count = before;
+  return x;
+}
+
+static int32_t eval_view(Nest *b, Node n, const IndexMap *map) {
+  const Graph *g = b->f->g;
+  const Node in = node_in(g, n, 0);
+  const int64_t *attr = node_attr_count(g, n) ? node_attr(g, n) : NULL;
+  const Dims *in_dims = node_dims(g, in);
+  IndexMap r = {.rank = (uint8_t)in_dims->rank};
+  switch (node_prim(g, n)) {
+  case P_BROADCAST:
+    for (uint32_t i = 0; i < r.rank; i++) r.index[i] = map->index[attr[i]];
+    return eval(b, in, &r);
+  case P_TRANSPOSE:
+    for (uint32_t j = 0; j < r.rank; j++) r.index[attr[j]] = map->index[j];
+    return eval(b, in, &r);
+  case P_SLICE:
+    for (uint32_t i = 0; i < r.rank; i++) {
+      r.index[i] = affine_zero();
+      affine_add(b->f, &r.index[i], &map->index[i], attr[3 * i + 2], -1);
+      r.index[i].offset += attr[3 * i];
+    }
+    return eval(b, in, &r);
+  case P_REVERSE:
+    r = *map;
+    for (uint32_t k = 0; k < node_attr_count(g, n); k++) {
+      Affine turned = affine_zero();
+      affine_add(b->f, &turned, &map->index[attr[k]], -1, -1);
+      turned.offset += in_dims->dims[attr[k]] - 1;
+      r.index[attr[k]] = turned;
+    }
+    return eval(b, in, &r);
+  case P_RESHAPE:
+    if (b->f->kept[in.id] || node_prim(g, in) == P_SLOT) return make_load(b, in, node_dims(g, n), map);
+    r = split_map(g, n, map);
+    return eval(b, in, &r);
+  case P_PAD: return eval_pad(b, n, map);
+  default: DIAG_BUG(b->f->s->session, node_data(g, n)->span, "a view without an index map: %s", prim_info(node_prim(g, n))->word);
+  }
+}
+
+/* The expression of n itself, whether or not it is kept. */
+static int32_t eval_body(Nest *b, Node n, const IndexMap *map) {
+  const Graph *g = b->f->g;
+  const NodeData *d = node_data(g, n);
+  const Prim p = d->prim;
+  if (prim_is(p, K_ELEMENTWISE)) {
+    int32_t x[3] = {-1, -1, -1};
+    for (uint32_t i = 0; i < d->count; i++) x[i] = eval(b, node_in(g, n, i), map);
+    return make_prim(b, p, d->type, x[0], x[1], x[2], d->span);
+  }
+  if (prim_is(p, K_IDENTITY)) return eval(b, node_in(g, n, 0), map);
+  if (prim_is(p, K_MOVEMENT)) return eval_view(b, n, map);
+  const int64_t *attr = node_attr_count(g, n) ? node_attr(g, n) : NULL;
+  Expr e = make_expr(X_CONST, d->type, d->span);
+  switch (p) {
+  case P_CONST: memcpy(&e.value, attr, sizeof e.value); break;
+  case P_NUMBER: e.kind = X_NUMBER, e.a = (int32_t)attr[0]; break;
+  case P_EXTENT: e.kind = X_EXTENT, e.a = (int32_t)attr[0]; break;
+  case P_IOTA: e.kind = X_INDEX, e.affine = map->index[0]; break;
+  case P_RANDOM:
+    e.kind = X_RANDOM, e.a = (int32_t)attr[0], e.b = (int32_t)(uint32_t)attr[1];
+    e.affine = affine_linear(b->f, node_dims(g, n), map);
+    break;
+  default: DIAG_BUG(b->f->s->session, d->span, "no stage makes this value: %s", prim_info(p)->word);
+  }
+  return add_expr(b, e);
+}
+
+static int32_t eval(Nest *b, Node n, const IndexMap *map) {
+  const Graph *g = b->f->g;
+  if (!b->guard_count) {
+    for (uint32_t i = 0; i < b->known.count; i++)
+      if (node_is(b->known.data[i].node, n) && map_equal(&b->known.data[i].map, map)) return b->known.data[i].expr;
+  }
+  int32_t x;
+  if (b->f->kept[n.id] || node_prim(g, n) == P_SLOT) x = make_load(b, n, node_dims(g, n), map);
+  else x = eval_body(b, n, map);
+  if (!b->guard_count) vec_push(&b->known, ((Known){n, *map, x}));
+  return x;
+}
+
+static void add_axes(Nest *b, const Dims *dims) {
+  b->stage->par = (uint8_t)dims->rank;
+  b->identity.rank = (uint8_t)dims->rank;
+  for (uint32_t i = 0; i < dims->rank; i++) {
+    b->stage->axes[i] = extent_of(dims->dims[i]);
+    b->identity.index[i] = affine_axis(i);
+  }
+}
+
+static uint32_t add_red(Nest *b, int64_t dim) {
+  const uint32_t axis = b->stage->par + b->stage->red++;
+  if (axis >= KERNEL_MAX_AXES) DIAG_BUG(b->f->s->session, ((Span){0}), "a stage of more than %d axes", KERNEL_MAX_AXES);
+  b->stage->axes[axis] = extent_of(dim);
+  return axis;
+}
+
+static void build_reduction(Nest *b, Node n) {
+  const Graph *g = b->f->g;
+  const Node in = node_in(g, n, 0);
+  const Dims *dims = node_dims(g, in);
+  IndexMap map = {.rank = (uint8_t)dims->rank};
+  uint32_t par = 0, k = 0;
+  bool last = false;
+  for (uint32_t i = 0; i < dims->rank; i++) {
+    last = k < node_attr_count(g, n) && node_attr(g, n)[k] == i;
+    map.index[i] = affine_axis(last ? add_red(b, dims->dims[i]) : par++);
+    k += last;
+  }
+  static const struct {
+    Prim prim;
+    Combine combine;
+  } table[] = {{P_SUM, COMBINE_ADD}, {P_PROD, COMBINE_MUL}, {P_RMAX, COMBINE_MAX}, {P_RMIN, COMBINE_MIN}, {P_ARGMAX, COMBINE_ARGMAX}};
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    if (table[i].prim == node_prim(g, n)) b->stage->combine = (uint8_t)table[i].combine;
+  b->stage->order = last ? ORDER_LANES : ORDER_SEQUENCE;
+  b->stage->before = eval(b, in, &map);
+}
+
+static void build_contraction(Nest *b, Node n) {
+  const Graph *g = b->f->g;
+  const int64_t *attr = node_attr(g, n);
+  const int64_t nb = attr[0], nk = attr[1], *axes[2][2] = {{attr + 2, attr + 2 + nb}, {attr + 2 + 2 * nb, attr + 2 + 2 * nb + nk}};
+  uint32_t red[GRAPH_MAX_RANK], par = (uint32_t)nb;
+  for (int64_t i = 0; i < nk; i++) red[i] = add_red(b, node_dims(g, node_in(g, n, 0))->dims[axes[1][0][i]]);
+  for (int side = 0; side < 2; side++) {
+    const Node in = node_in(g, n, (uint32_t)side);
+    IndexMap map = {.rank = (uint8_t)node_rank(g, in)};
+    for (uint32_t i = 0; i < map.rank; i++) {
+      int64_t is_batch = -1, is_red = -1;
+      for (int64_t k = 0; k < nb; k++)
+        if (axes[0][side][k] == i) is_batch = k;
+      for (int64_t k = 0; k < nk; k++)
+        if (axes[1][side][k] == i) is_red = k;
+      map.index[i] = affine_axis(is_batch >= 0 ? (uint32_t)is_batch : is_red >= 0 ? red[is_red] : par++);
+    }
+    *(side ? &b->stage->before2 : &b->stage->before) = eval(b, in, &map);
+  }
+  b->stage->combine = COMBINE_FMA;
+  b->stage->order = ORDER_SEQUENCE;
+}
+
+static void build_nodes(Nest *b) {
+  const Graph *g = b->f->g;
+  const Node anchor = b->form->anchor;
+  if (anchor.id) {
+    if (node_has(g, anchor, K_CONTRACTION)) build_contraction(b, anchor);
+    else build_reduction(b, anchor);
+    b->stage->acc_type = (uint8_t)node_type(g, anchor);
+    b->form->anchor_expr = add_expr(b, make_expr(X_ACC, node_type(g, anchor), node_data(g, anchor)->span));
+    vec_push(&b->known, ((Known){anchor, b->identity, b->form->anchor_expr}));
+  }
+  for (uint32_t i = 0; i < b->form->nodes.count; i++) {
+    const Node n = b->form->nodes.data[i];
+    const int32_t x = eval_body(b, n, &b->identity);
+    vec_push(&b->form->node_exprs, x);
+    vec_push(&b->known, ((Known){n, b->identity, x}));
+  }
+}
+
+static void add_store(Nest *b, uint32_t buffer, const Affine *at, int32_t value) {
+  vec_push(&b->stage->stores, ((Store){.at = *at, .value = value}));
+  vec_push(&b->form->store_buffers, buffer);
+}
+
+/* Stores a value over the par axes into a place of a bigger dense array: index i of the value goes to start + step * i. */
+static void store_placed(Nest *b, uint32_t buffer, const Dims *dims, const int64_t *start, const int64_t *step, int32_t value) {
+  IndexMap map = {.rank = (uint8_t)dims->rank};
+  for (uint32_t i = 0; i < dims->rank; i++) {
+    map.index[i] = affine_zero();
+    affine_add(b->f, &map.index[i], &b->identity.index[i], step ? step[i] : 1, -1);
+    map.index[i].offset += start ? start[i] : 0;
+  }
+  const Affine at = affine_linear(b->f, dims, &map);
+  add_store(b, buffer, &at, value);
+}
+
+static void build_placed(Nest *b) {
+  Fuse *f = b->f;
+  const Graph *g = f->g;
+  const Node n = b->form->anchor;
+  const Dims *dims = node_dims(g, n);
+  int64_t start[GRAPH_MAX_RANK] = {0}, step[GRAPH_MAX_RANK];
+  for (uint32_t i = 0; i < GRAPH_MAX_RANK; i++) step[i] = 1;
+  switch (b->form->kind) {
+  case FORM_PART: {
+    const int64_t axis = node_attr(g, n)[0];
+    for (uint32_t i = 0; i < b->form->part; i++) start[axis] += node_dims(g, node_in(g, n, i))->dims[axis];
+    store_placed(b, schedule_buffer(f, n), dims, start, step, eval(b, node_in(g, n, b->form->part), &b->identity));
+    break;
+  }
+  case FORM_FILL:
+    store_placed(b, schedule_buffer(f, n), dims, start, step, make_const(b, node_type(g, n), 0, node_data(g, n)->span));
+    break;
+  case FORM_PUT:
+    for (uint32_t i = 0; i < dims->rank; i++) start[i] = node_attr(g, n)[3 * i], step[i] = node_attr(g, n)[3 * i + 2] + 1;
+    store_placed(b, schedule_buffer(f, n), dims, start, step, eval(b, node_in(g, n, 0), &b->identity));
+    break;
+  default: { /* FORM_COPY */
+    const uint32_t to = b->form->to_slot >= 0 ? schedule_slot_buffer(f, (uint32_t)b->form->to_slot) : schedule_buffer(f, n);
+    const bool own = b->form->to_slot < 0 && f->kept[n.id]; /* the copy is what makes n kept: evaluate n, not a load of it */
+    store_placed(b, to, dims, start, step, own ? eval_body(b, n, &b->identity) : eval(b, n, &b->identity));
+    break;
+  }
+  }
+}
+
+void nest_build(Fuse *f, Form *form) {
+  Nest b = {.f = f, .form = form, .stage = &form->stage};
+  form->stage.before = form->stage.before2 = -1;
+  form->stage.lane = form->stage.row = -1;
+  add_axes(&b, shape_dims(f->g, form->shape));
+  if (form->kind == FORM_NODES) build_nodes(&b);
+  else build_placed(&b);
+  vec_free(&b.known);
+}

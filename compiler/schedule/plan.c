@@ -1,0 +1,71 @@
+/* plan.c: where every value lies. Two values share memory only if their lives do not meet in phases: within a phase one
+ * thread may be kernels ahead of another. Values of a batch lie in regions of their own, which grow with its capacity. */
+#include "fuse.h"
+
+#include <string.h>
+
+static const int64_t type_bytes[] = {4, 8, 4, 1};
+
+typedef struct {
+  int64_t from, to; /* bytes, or bytes an example */
+  uint32_t first, last; /* phases */
+} Block;
+typedef Vec(Block) Blocks;
+
+/* First fit among the blocks that live at the same time. */
+static int64_t fit(Blocks *blocks, int64_t size, uint32_t first, uint32_t last) {
+  int64_t at = 0;
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (uint32_t i = 0; i < blocks->count; i++) {
+      const Block *b = &blocks->data[i];
+      if (b->last < first || b->first > last || b->to <= at || b->from >= at + size) continue;
+      at = b->to, moved = true;
+    }
+  }
+  vec_push(blocks, ((Block){at, at + size, first, last}));
+  return at;
+}
+
+static void live(Buffer *b, uint32_t phase) {
+  if (phase < b->first_phase) b->first_phase = phase;
+  if (phase > b->last_phase) b->last_phase = phase;
+}
+
+void plan_memory(Fuse *f) {
+  Schedule *s = f->s;
+  Blocks regions[GRADC_MAX_BATCHES + 1] = {{0}}; /* [0]: what does not grow */
+  int64_t top[GRADC_MAX_BATCHES + 1] = {0};
+  for (uint32_t i = 0; i < s->buffers.count; i++) s->buffers.data[i].first_phase = UINT32_MAX, s->buffers.data[i].last_phase = 0;
+  for (uint32_t i = 0; i < s->launches.count; i++) {
+    const Launch *l = &s->launches.data[i];
+    for (uint32_t k = 0; k < s->kernels.data[l->kernel].operand_count; k++) live(&s->buffers.data[l->operands[k]], l->phase);
+  }
+  for (uint32_t i = 0; i < s->output_buffer.count; i++)
+    for (int k = 0; k < 2; k++) { /* what the caller reads lives to the end */
+      const uint32_t b = k ? s->weight_buffer.data[i] : s->output_buffer.data[i];
+      if (b != UINT32_MAX) live(&s->buffers.data[b], s->phases);
+    }
+  for (uint32_t i = 0; i < s->buffers.count; i++) {
+    Buffer *b = &s->buffers.data[i];
+    if (b->is_slot || b->first_phase == UINT32_MAX) continue;
+    int64_t bytes;
+    if (!mem_mul(b->size.count, type_bytes[b->type], &bytes)) bytes = INT64_MAX / 4;
+    const int region = b->size.batch < 0 ? 0 : 1 + b->size.batch;
+    const int64_t unit = region ? 4 : 64; /* a batch is rounded up to 16 examples: 4 bytes each are 64 */
+    bytes = (bytes + unit - 1) / unit * unit;
+    b->offset = fit(&regions[region], bytes, b->first_phase, b->last_phase);
+    if (b->offset + bytes > top[region]) top[region] = b->offset + bytes;
+  }
+  for (uint32_t i = 0; i < s->buffers.count; i++) { /* region r begins where the ones before it end */
+    Buffer *b = &s->buffers.data[i];
+    memset(b->offset_batch, 0, sizeof b->offset_batch);
+    if (b->is_slot || b->size.batch < 0) continue;
+    for (int r = 0; r < b->size.batch; r++) b->offset_batch[r] = top[1 + r];
+    b->offset_batch[b->size.batch] = b->offset;
+    b->offset = top[0];
+  }
+  s->arena = top[0];
+  for (int r = 0; r < GRADC_MAX_BATCHES; r++) s->arena_batch[r] = top[1 + r];
+  for (int r = 0; r <= GRADC_MAX_BATCHES; r++) vec_free(&regions[r]);
+}

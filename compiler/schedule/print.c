@@ -1,0 +1,112 @@
+/* print.c: a schedule as text: phases, launches, each kernel's stages with the reason of its strategy, memory. */
+#include "schedule.h"
+
+#include <string.h>
+
+static void print_extent(const Extent *e, Text *out) {
+  if (e->batch < 0) text_printf(out, "%lld", (long long)e->count);
+  else if (e->count == 1) text_add(out, e->batch ? "batch'" : "batch");
+  else text_printf(out, "%lld*%s", (long long)e->count, e->batch ? "batch'" : "batch");
+}
+
+static void print_affine(const Affine *a, Text *out) {
+  bool any = false;
+  for (int i = 0; i < KERNEL_MAX_AXES; i++) {
+    if (!a->stride[i]) continue;
+    text_printf(out, "%s%lld%s*i%d", any ? " + " : "", (long long)a->stride[i], a->batch[i] >= 0 ? "*batch" : "", i);
+    any = true;
+  }
+  if (a->offset || !any) text_printf(out, "%s%lld", any ? " + " : "", (long long)a->offset);
+}
+
+static void print_expr(const Stage *s, int32_t i, Text *out) {
+  const Expr *e = &s->exprs.data[i];
+  switch (e->kind) {
+  case X_LOAD: text_printf(out, "load%d", e->a); break;
+  case X_CONST: text_add_number(out, e->value); break;
+  case X_INDEX: text_add(out, "("), print_affine(&e->affine, out), text_add(out, ")"); break;
+  case X_RANDOM: text_printf(out, "random(%d, site %08x, ", e->a, (unsigned)e->b), print_affine(&e->affine, out), text_add(out, ")"); break;
+  case X_NUMBER: text_add(out, e->a == 0 ? "step" : e->a == 1 ? "steps" : "epoch"); break;
+  case X_EXTENT: text_add(out, "batch"); break;
+  case X_ACC: text_add(out, "acc"); break;
+  case X_RESULT: text_printf(out, "stage%d.x%d", e->a, e->b); break;
+  case X_PRIM: {
+    const int32_t args[] = {e->a, e->b, e->c};
+    text_printf(out, "%s", e->prim == P_CAST ? type_word((Type)e->type) : prim_info((Prim)e->prim)->word);
+    for (int k = 0; k < 3 && args[k] >= 0; k++) text_printf(out, "%sx%d", k ? ", " : "(", args[k]);
+    text_add(out, ")");
+    break;
+  }
+  }
+}
+
+static void print_stage(const Kernel *k, const Stage *s, uint32_t number, Text *out) {
+  static const char *const combines[] = {"", "sum", "fma", "product", "max", "min", "argmax"};
+  text_printf(out, "    stage %u: par [", number);
+  for (int i = 0; i < s->par; i++) text_add(out, i ? ", " : ""), print_extent(&s->axes[i], out);
+  text_add(out, "] red [");
+  for (int i = 0; i < s->red; i++) text_add(out, i ? ", " : ""), print_extent(&s->axes[s->par + i], out);
+  text_printf(out, "] lane %d", s->lane);
+  if (s->row >= 0) text_printf(out, " row %d%s%s", s->row, s->pack ? " pack" : "", s->swapped ? " swapped" : "");
+  text_printf(out, " (%s)\n", s->reason);
+  for (uint32_t i = 0; i < s->loads.count; i++) {
+    text_printf(out, "      load%u = op%u[", i, s->loads.data[i].operand);
+    print_affine(&s->loads.data[i].at, out);
+    text_add(out, s->loads.data[i].guard_count ? "] guarded\n" : "]\n");
+  }
+  for (uint32_t i = 0; i < s->exprs.count; i++) {
+    text_printf(out, "      x%u: %s = ", i, type_word((Type)s->exprs.data[i].type));
+    print_expr(s, (int32_t)i, out);
+    text_add(out, "\n");
+  }
+  if (s->combine == COMBINE_FMA) text_printf(out, "      acc = fma(x%d, x%d, acc) in order\n", s->before, s->before2);
+  else if (s->combine) text_printf(out, "      acc = %s of x%d, %s\n", combines[s->combine], s->before, s->order == ORDER_LANES ? "in lanes, then a tree" : "in order");
+  for (uint32_t i = 0; i < s->stores.count; i++) {
+    text_printf(out, "      op%u[", s->stores.data[i].operand);
+    print_affine(&s->stores.data[i].at, out);
+    text_printf(out, "] = x%d\n", s->stores.data[i].value);
+  }
+  (void)k;
+}
+
+static void print_buffer(const Schedule *s, uint32_t i, Text *out) {
+  const Buffer *b = &s->buffers.data[i];
+  if (b->is_slot) text_add(out, s->graph->slots.data[b->slot].name);
+  else text_printf(out, "b%u", i);
+}
+
+void schedule_print(const Schedule *s, Text *out) {
+  text_printf(out, "%u phases, %u launches of %u kernels; arena %lld", s->phases, s->launches.count, s->kernels.count, (long long)s->arena);
+  for (int i = 0; i < GRADC_MAX_BATCHES; i++)
+    if (s->arena_batch[i]) text_printf(out, " + %lld * batch%s", (long long)s->arena_batch[i], i ? "'" : "");
+  text_add(out, " bytes\n");
+  uint32_t phase = UINT32_MAX;
+  for (uint32_t i = 0; i < s->launches.count; i++) {
+    const Launch *l = &s->launches.data[i];
+    const Kernel *k = &s->kernels.data[l->kernel];
+    if (l->phase != phase) text_printf(out, "phase %u\n", phase = l->phase);
+    const Place p = source_place(&s->session->sources, l->span.begin);
+    text_printf(out, "  %s(", k->name);
+    for (uint32_t o = 0; o < k->operand_count; o++) text_add(out, o ? ", " : ""), print_buffer(s, l->operands[o], out);
+    text_printf(out, ")  # %s", l->title);
+    if (p.source) text_printf(out, ", %s:%u", p.source->path, p.line);
+    text_add(out, k->cut == CUT_NONE ? ", one thread\n" : ", cut by ");
+    if (k->cut != CUT_NONE) print_extent(&k->cut_extent, out), text_printf(out, " in units of %u\n", k->cut_unit);
+  }
+  for (uint32_t i = 0; i < s->kernels.count; i++) {
+    const Kernel *k = &s->kernels.data[i];
+    text_printf(out, "kernel %s: %u block axes, hash %016llx\n", k->name, k->block, (unsigned long long)k->hash);
+    for (uint32_t j = 0; j < k->stages.count; j++) print_stage(k, &k->stages.data[j], j, out);
+  }
+  text_add(out, "buffers\n");
+  for (uint32_t i = 0; i < s->buffers.count; i++) {
+    const Buffer *b = &s->buffers.data[i];
+    if (b->is_slot) continue;
+    text_printf(out, "  b%u %s ", i, type_word((Type)b->type));
+    print_extent(&b->size, out);
+    text_printf(out, " phases %u..%u at %lld", b->first_phase, b->last_phase, (long long)b->offset);
+    for (int k = 0; k < GRADC_MAX_BATCHES; k++)
+      if (b->offset_batch[k]) text_printf(out, " + %lld * batch%s", (long long)b->offset_batch[k], k ? "'" : "");
+    text_add(out, "\n");
+  }
+}

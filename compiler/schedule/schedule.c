@@ -1,0 +1,329 @@
+/* schedule.c: the scheduler's steps, in order, and the last one: groups of stages become kernels and launches. */
+#include "fuse.h"
+
+#include <string.h>
+
+uint32_t schedule_buffer(Fuse *f, Node n) {
+  if (f->buffer_of[n.id] >= 0) return (uint32_t)f->buffer_of[n.id];
+  const Dims *d = node_dims(f->g, n);
+  Extent size = {1, -1};
+  for (uint32_t i = 0; i < d->rank; i++) {
+    const Extent e = extent_of(d->dims[i]);
+    if (e.batch >= 0 && size.batch >= 0) DIAG_BUG(f->s->session, node_data(f->g, n)->span, "a value with two batch axes");
+    if (e.batch >= 0) size.batch = e.batch;
+    if (!mem_mul(size.count, e.count, &size.count)) size.count = INT64_MAX / 16;
+  }
+  vec_push(&f->s->buffers, ((Buffer){.type = (uint8_t)node_type(f->g, n), .shape = node_shape(f->g, n), .size = size, .node = n}));
+  return (uint32_t)(f->buffer_of[n.id] = (int32_t)f->s->buffers.count - 1);
+}
+
+uint32_t schedule_slot_buffer(Fuse *f, uint32_t slot) {
+  if (f->slot_buffer[slot] >= 0) return (uint32_t)f->slot_buffer[slot];
+  const Slot *s = &f->g->slots.data[slot];
+  vec_push(&f->s->buffers, ((Buffer){.type = (uint8_t)s->type, .is_slot = true, .slot = slot, .shape = s->shape, .size = {0, -1}}));
+  return (uint32_t)(f->slot_buffer[slot] = (int32_t)f->s->buffers.count - 1);
+}
+
+/* ---- slots that are overwritten ---- */
+
+static bool reads_at_identity(const Fuse *f, const Form *t, const Access *a) {
+  if (t->shape.id != node_shape(f->g, a->node).id) return false;
+  for (uint32_t i = 0; i < a->map.rank; i++) {
+    const Affine own = affine_axis(i);
+    if (!affine_equal(&a->map.index[i], &own)) return false;
+  }
+  return true;
+}
+
+/* May stage `writer` store to the slot in place? Every other reader must be able to come first. */
+static bool may_write_slot(Fuse *f, uint32_t writer, uint32_t buffer) {
+  for (uint32_t i = 0; i < f->forms.count; i++) {
+    const Form *t = &f->forms.data[i];
+    for (uint32_t k = 0; k < t->accesses.count; k++) {
+      if (t->accesses.data[k].buffer != buffer) continue;
+      if (i == writer ? !reads_at_identity(f, t, &t->accesses.data[k]) : form_depends(f, i, writer)) return false;
+    }
+  }
+  return true;
+}
+
+static void write_after_readers(Fuse *f, uint32_t writer, uint32_t buffer) {
+  for (uint32_t i = 0; i < f->forms.count; i++)
+    for (uint32_t k = 0; i != writer && k < f->forms.data[i].accesses.count; k++)
+      if (f->forms.data[i].accesses.data[k].buffer == buffer) form_add_dep(&f->forms.data[writer], i);
+}
+
+static int32_t node_expr(const Form *t, Node n) {
+  if (node_is(t->anchor, n)) return t->anchor_expr;
+  for (uint32_t i = 0; i < t->nodes.count; i++)
+    if (node_is(t->nodes.data[i], n)) return t->node_exprs.data[i];
+  return -1;
+}
+
+static void store_node(Fuse *f, Form *t, Node n, uint32_t buffer) {
+  const Dims *dims = node_dims(f->g, n);
+  Affine at = affine_zero();
+  int64_t stride = 1;
+  int8_t batch = -1;
+  for (uint32_t i = dims->rank; i-- > 0;) {
+    at.stride[i] = stride, at.batch[i] = batch;
+    if (dim_is_batch(dims->dims[i])) batch = (int8_t)(DIM_BATCH - dims->dims[i]);
+    else stride *= dims->dims[i];
+  }
+  vec_push(&t->stage.stores, ((Store){.at = at, .value = node_expr(t, n)}));
+  vec_push(&t->store_buffers, buffer);
+}
+
+/* A value that becomes a slot's is stored there by its own stage where no reader comes too late, else by a copy at the end. */
+static void write_slots(Fuse *f) {
+  for (uint32_t i = 0; i < f->g->outputs.count; i++) {
+    const Output *o = &f->g->outputs.data[i];
+    if (o->kind != OUT_SLOT) continue;
+    const uint32_t buffer = schedule_slot_buffer(f, o->slot);
+    const int32_t made = f->form_of[o->node.id];
+    if (made >= 0 && f->forms.data[made].kind == FORM_NODES && may_write_slot(f, (uint32_t)made, buffer)) {
+      store_node(f, &f->forms.data[made], o->node, buffer);
+      write_after_readers(f, (uint32_t)made, buffer);
+      continue;
+    }
+    uint32_t copy = UINT32_MAX;
+    for (uint32_t k = 0; k < f->forms.count; k++)
+      if (f->forms.data[k].kind == FORM_COPY && f->forms.data[k].to_slot == (int32_t)o->slot) copy = k;
+    if (copy == UINT32_MAX) {
+      copy = f->forms.count;
+      vec_push(&f->forms, ((Form){.kind = FORM_COPY, .anchor = o->node, .to_slot = (int32_t)o->slot, .shape = node_shape(f->g, o->node), .anchor_expr = -1}));
+      f->mark = mem_resize(f->mark, f->forms.capacity * sizeof *f->mark);
+      f->mark[copy] = 0;
+      form_add_dep(&f->forms.data[copy], (uint32_t)made);
+      nest_build(f, &f->forms.data[copy]);
+    }
+    write_after_readers(f, copy, buffer);
+  }
+}
+
+/* ---- kernels ---- */
+
+static bool is_row_value(const Fuse *f, const Form *reader, const Access *a, const Group *g) {
+  const int32_t made = f->form_of[a->node.id];
+  if (made < 0 || f->forms.data[made].kernel != reader->kernel || f->forms.data[made].kind != FORM_NODES) return false;
+  if (g->forms.count < 2 || f->forms.data[made].shape.id != g->rows.id || a->map.rank != g->row_rank) return false;
+  for (uint32_t i = 0; i < a->map.rank; i++) {
+    const Affine own = affine_axis(i);
+    if (!affine_equal(&a->map.index[i], &own)) return false;
+  }
+  return true;
+}
+
+static uint32_t place_in_group(const Group *g, uint32_t form) {
+  for (uint32_t i = 0; i < g->forms.count; i++)
+    if (g->forms.data[i] == form) return i;
+  return UINT32_MAX;
+}
+
+/* Loads of an earlier stage's row value become that register; the others tell what must be in memory. */
+static void resolve_loads(Fuse *f, Form *t) {
+  const Group *g = &f->groups.data[t->kernel];
+  for (uint32_t i = 0; i < t->stage.exprs.count; i++) {
+    Expr *e = &t->stage.exprs.data[i];
+    if (e->kind != X_LOAD) continue;
+    const Access *a = &t->accesses.data[e->a];
+    if (!t->stage.loads.data[e->a].guard_count && is_row_value(f, t, a, g)) {
+      const uint32_t made = (uint32_t)f->form_of[a->node.id];
+      e->kind = X_RESULT;
+      e->a = (int32_t)place_in_group(g, made);
+      e->b = node_expr(&f->forms.data[made], a->node);
+    } else if (node_prim(f->g, a->node) != P_SLOT) {
+      f->read_elsewhere[a->node.id] = true;
+    }
+  }
+}
+
+static void store_kept(Fuse *f) {
+  for (uint32_t i = 0; i < f->g->outputs.count; i++) {
+    const Output *o = &f->g->outputs.data[i];
+    if (o->kind == OUT_SLOT) continue;
+    f->read_elsewhere[o->node.id] = true;
+    if (o->weight.id) f->read_elsewhere[o->weight.id] = true;
+  }
+  for (uint32_t i = 0; i < f->forms.count; i++) {
+    Form *t = &f->forms.data[i];
+    if (t->kind != FORM_NODES) continue;
+    if (t->anchor.id && f->read_elsewhere[t->anchor.id]) store_node(f, t, t->anchor, schedule_buffer(f, t->anchor));
+    for (uint32_t k = 0; k < t->nodes.count; k++)
+      if (f->read_elsewhere[t->nodes.data[k].id]) store_node(f, t, t->nodes.data[k], schedule_buffer(f, t->nodes.data[k]));
+  }
+}
+
+static uint16_t operand_of(Fuse *f, Kernel *k, Launch *l, uint32_t buffer, bool written) {
+  uint16_t i = 0;
+  while (i < k->operand_count && l->operands[i] != buffer) i++;
+  if (i == k->operand_count) {
+    if (i == KERNEL_MAX_OPERANDS) DIAG_BUG(f->s->session, l->span, "a kernel of more than %d operands", KERNEL_MAX_OPERANDS);
+    l->operands[i] = buffer;
+    k->operand_type[i] = f->s->buffers.data[buffer].type;
+    k->operand_count++;
+  }
+  k->operand_written[i] |= written;
+  return i;
+}
+
+/* Loads that became registers are dropped; the others keep their order. */
+static void compact_loads(Form *t) {
+  Stage *s = &t->stage;
+  bool *used = mem_zero(s->loads.count, 1);
+  int32_t *place = mem_zero(s->loads.count, sizeof *place), n = 0;
+  for (uint32_t i = 0; i < s->exprs.count; i++)
+    if (s->exprs.data[i].kind == X_LOAD) used[s->exprs.data[i].a] = true;
+  for (uint32_t i = 0; i < s->loads.count; i++) {
+    if (!used[i]) continue;
+    place[i] = n;
+    s->loads.data[n] = s->loads.data[i];
+    t->accesses.data[n++] = t->accesses.data[i];
+  }
+  for (uint32_t i = 0; i < s->exprs.count; i++)
+    if (s->exprs.data[i].kind == X_LOAD) s->exprs.data[i].a = place[s->exprs.data[i].a];
+  s->loads.count = t->accesses.count = (uint32_t)n;
+  free(used);
+  free(place);
+}
+
+static void count_flops(Kernel *k) {
+  for (uint32_t i = 0; i < k->stages.count; i++) {
+    const Stage *s = &k->stages.data[i];
+    if (s->combine != COMBINE_FMA) continue;
+    double flops = 2;
+    bool batch = false;
+    for (int a = 0; a < s->par + s->red; a++) flops *= (double)s->axes[a].count, batch |= s->axes[a].batch >= 0;
+    *(batch ? &k->flops_batch : &k->flops_const) += flops;
+  }
+}
+
+static const char *title_of(Fuse *f, const Form *t) {
+  static const char *const kinds[] = {"map", "concat", "fill", "put", "copy"};
+  const char *word = t->kind == FORM_NODES && t->anchor.id ? prim_info(node_prim(f->g, t->anchor))->word : kinds[t->kind];
+  if (t->kind == FORM_NODES && t->nodes.count)
+    return arena_printf(&f->s->memory, "%s, %s", word, prim_info(node_prim(f->g, t->nodes.data[t->nodes.count - 1]))->word);
+  return word;
+}
+
+/* Order of the stages of a group: their dependencies first. Groups are filled in such an order already. */
+static void make_kernel(Fuse *f, const Group *g) {
+  Kernel k = {.block = (uint8_t)g->row_rank};
+  Form *first = &f->forms.data[g->forms.data[0]];
+  Launch l = {.phase = g->phase, .title = title_of(f, first), .span = node_data(f->g, first->anchor.id ? first->anchor : first->nodes.data[0])->span};
+  for (uint32_t i = 0; i < g->forms.count; i++) {
+    Form *t = &f->forms.data[g->forms.data[i]];
+    compact_loads(t);
+    for (uint32_t j = 0; j < t->stage.loads.count; j++)
+      t->stage.loads.data[j].operand = operand_of(f, &k, &l, t->accesses.data[j].buffer, false);
+    for (uint32_t j = 0; j < t->stage.stores.count; j++)
+      t->stage.stores.data[j].operand = operand_of(f, &k, &l, t->store_buffers.data[j], true);
+    vec_push(&k.stages, t->stage);
+    t->stage = (Stage){0}; /* the kernel owns its lists now */
+  }
+  axes_simplify(&k);
+  strategy_choose(f, &k);
+  count_flops(&k);
+  k.hash = kernel_hash(&k);
+  uint32_t i = 0;
+  while (i < f->s->kernels.count && !kernel_equal(&f->s->kernels.data[i], &k)) i++;
+  if (i == f->s->kernels.count) {
+    k.name = arena_printf(&f->s->memory, "k%u", i);
+    vec_push(&f->s->kernels, k);
+  } else {
+    for (uint32_t j = 0; j < k.stages.count; j++) {
+      Stage *s = &k.stages.data[j];
+      vec_free(&s->exprs), vec_free(&s->loads), vec_free(&s->stores);
+    }
+    vec_free(&k.stages);
+  }
+  l.kernel = i;
+  vec_push(&f->s->launches, l);
+}
+
+static void make_kernels(Fuse *f) {
+  uint32_t *by_place = mem_alloc((f->groups.count + 1) * sizeof *by_place);
+  for (uint32_t i = 0; i < f->groups.count; i++) by_place[f->groups.data[i].place - 1] = i;
+  for (uint32_t phase = 0; phase < f->s->phases; phase++)
+    for (uint32_t i = 0; i < f->groups.count; i++)
+      if (f->groups.data[by_place[i]].phase == phase) make_kernel(f, &f->groups.data[by_place[i]]);
+  free(by_place);
+}
+
+static void name_outputs(Fuse *f) {
+  for (uint32_t i = 0; i < f->g->outputs.count; i++) {
+    const Output *o = &f->g->outputs.data[i];
+    vec_push(&f->s->output_buffer, o->kind == OUT_SLOT ? UINT32_MAX : schedule_buffer(f, o->node));
+    vec_push(&f->s->weight_buffer, o->weight.id && o->kind != OUT_SLOT ? schedule_buffer(f, o->weight) : UINT32_MAX);
+  }
+}
+
+static Fuse *fuse_new(Schedule *s, const Machine *machine) {
+  const Graph *g = s->graph;
+  Fuse *f = mem_zero(1, sizeof *f);
+  const uint32_t n = g->nodes.count;
+  *f = (Fuse){.s = s, .g = g, .machine = machine, .uses = mem_zero(n, 4), .kept = mem_zero(n, 1), .inline_size = mem_zero(n, 4),
+              .costly = mem_zero(n, 1), .form_of = mem_alloc(n * 4), .form_count = mem_zero(n, 4), .buffer_of = mem_alloc(n * 4),
+              .slot_buffer = mem_alloc(((size_t)g->slots.count + 1) * 4), .read_elsewhere = mem_zero(n, 1)};
+  memset(f->form_of, -1, n * 4);
+  memset(f->buffer_of, -1, n * 4);
+  memset(f->slot_buffer, -1, ((size_t)g->slots.count + 1) * 4);
+  return f;
+}
+
+static void fuse_free(Fuse *f) {
+  for (uint32_t i = 0; i < f->forms.count; i++) {
+    Form *t = &f->forms.data[i];
+    vec_free(&t->nodes), vec_free(&t->deps), vec_free(&t->accesses), vec_free(&t->store_buffers), vec_free(&t->node_exprs);
+    vec_free(&t->stage.exprs), vec_free(&t->stage.loads), vec_free(&t->stage.stores);
+  }
+  for (uint32_t i = 0; i < f->groups.count; i++) vec_free(&f->groups.data[i].forms), vec_free(&f->groups.data[i].deps);
+  vec_free(&f->forms), vec_free(&f->groups);
+  free(f->uses), free(f->kept), free(f->inline_size), free(f->costly), free(f->form_of), free(f->form_count);
+  free(f->buffer_of), free(f->slot_buffer), free(f->read_elsewhere), free(f->mark);
+  free(f);
+}
+
+Schedule *schedule_graph(Session *session, const Graph *graph, const Machine *machine) {
+  Schedule *s = mem_zero(1, sizeof *s);
+  s->session = session;
+  s->graph = graph;
+  Fuse *f = fuse_new(s, machine);
+  keep_decide(f);
+  form_stages(f);
+  for (uint32_t i = 0; i < f->forms.count; i++) nest_build(f, &f->forms.data[i]);
+  write_slots(f);
+  group_forms(f);
+  for (uint32_t i = 0; i < f->groups.count; i++) /* in order: registers are named before they are asked for */
+    for (uint32_t k = 0; k < f->groups.data[i].forms.count; k++) resolve_loads(f, &f->forms.data[f->groups.data[i].forms.data[k]]);
+  store_kept(f);
+  phase_order(f);
+  make_kernels(f);
+  name_outputs(f);
+  plan_memory(f);
+  fuse_free(f);
+  return s;
+}
+
+void schedule_free(Schedule *s) {
+  if (!s) return;
+  for (uint32_t i = 0; i < s->kernels.count; i++) {
+    for (uint32_t j = 0; j < s->kernels.data[i].stages.count; j++) {
+      Stage *t = &s->kernels.data[i].stages.data[j];
+      vec_free(&t->exprs), vec_free(&t->loads), vec_free(&t->stores);
+    }
+    vec_free(&s->kernels.data[i].stages);
+  }
+  vec_free(&s->kernels), vec_free(&s->launches), vec_free(&s->buffers), vec_free(&s->output_buffer), vec_free(&s->weight_buffer);
+  arena_free(&s->memory);
+  free(s);
+}
+
+double schedule_flops(const Schedule *s, int64_t batch) {
+  double flops = 0;
+  for (uint32_t i = 0; i < s->launches.count; i++) {
+    const Kernel *k = &s->kernels.data[s->launches.data[i].kernel];
+    flops += k->flops_const + k->flops_batch * (double)batch;
+  }
+  return flops;
+}

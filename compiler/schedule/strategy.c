@@ -1,0 +1,194 @@
+/* strategy.c: axes that do not matter vanish, neighbours that move together become one, the lanes get an axis, a
+ * contraction its tile. Only the last is a matter of the machine, and it changes no bit. */
+#include "fuse.h"
+
+#include <string.h>
+
+/* ---- axes ---- */
+
+typedef void AffineVisit(Affine *a, void *arg);
+
+static void visit_affines(Stage *s, AffineVisit *visit, void *arg) {
+  for (uint32_t i = 0; i < s->exprs.count; i++) visit(&s->exprs.data[i].affine, arg);
+  for (uint32_t i = 0; i < s->loads.count; i++) {
+    visit(&s->loads.data[i].at, arg);
+    for (uint32_t k = 0; k < s->loads.data[i].guard_count; k++) visit(&s->loads.data[i].guards[k].index, arg);
+  }
+  for (uint32_t i = 0; i < s->stores.count; i++) visit(&s->stores.data[i].at, arg);
+}
+
+static void drop_axis(Affine *a, void *arg) {
+  const uint32_t axis = *(uint32_t *)arg;
+  for (uint32_t i = axis; i + 1 < KERNEL_MAX_AXES; i++) a->stride[i] = a->stride[i + 1], a->batch[i] = a->batch[i + 1];
+  a->stride[KERNEL_MAX_AXES - 1] = 0;
+  a->batch[KERNEL_MAX_AXES - 1] = -1;
+}
+
+static void remove_axis(Stage *s, uint32_t axis) {
+  visit_affines(s, drop_axis, &axis);
+  const uint32_t n = (uint32_t)s->par + s->red;
+  for (uint32_t i = axis; i + 1 < n; i++) s->axes[i] = s->axes[i + 1];
+  if (axis < s->par) s->par--;
+  else s->red--;
+}
+
+typedef struct {
+  uint32_t axis;
+  Extent inner;
+  bool ok;
+} Merge;
+
+/* Axes i and i + 1 are one if a step of the outer is as long as the whole inner. */
+static void check_merge(Affine *a, void *arg) {
+  Merge *m = arg;
+  const uint32_t i = m->axis;
+  if (!a->stride[i] && !a->stride[i + 1]) return;
+  if (a->stride[i] != a->stride[i + 1] * m->inner.count) m->ok = false;
+  if (m->inner.batch >= 0 ? (a->batch[i] != m->inner.batch || a->batch[i + 1] >= 0) : a->batch[i] != a->batch[i + 1]) m->ok = false;
+}
+
+static bool try_merge(Stage *s, uint32_t axis) {
+  Extent *outer = &s->axes[axis], *inner = &s->axes[axis + 1];
+  int64_t count;
+  if (outer->batch >= 0 && inner->batch >= 0) return false;
+  if (!mem_mul(outer->count, inner->count, &count)) return false;
+  Merge m = {axis, *inner, true};
+  visit_affines(s, check_merge, &m);
+  if (!m.ok) return false;
+  s->axes[axis + 1] = (Extent){count, outer->batch >= 0 ? outer->batch : inner->batch};
+  uint32_t drop = axis; /* the inner one's strides stay */
+  visit_affines(s, drop_axis, &drop);
+  const uint32_t n = (uint32_t)s->par + s->red;
+  for (uint32_t i = axis; i + 1 < n; i++) s->axes[i] = s->axes[i + 1];
+  if (axis < s->par) s->par--;
+  else s->red--;
+  return true;
+}
+
+void axes_simplify(Kernel *k) {
+  uint32_t block = k->block;
+  for (uint32_t i = 0; i < block;) { /* block axes of extent 1, in all stages */
+    if (k->stages.data[0].axes[i].count != 1 || k->stages.data[0].axes[i].batch >= 0) {
+      i++;
+      continue;
+    }
+    for (uint32_t j = 0; j < k->stages.count; j++) remove_axis(&k->stages.data[j], i);
+    block--;
+  }
+  k->block = (uint8_t)block;
+  for (uint32_t j = 0; j < k->stages.count; j++) {
+    Stage *s = &k->stages.data[j];
+    for (uint32_t i = block; i < (uint32_t)s->par + s->red;) {
+      const bool one = s->axes[i].count == 1 && s->axes[i].batch < 0;
+      if (one && (i < s->par || s->red > 1)) remove_axis(s, i);
+      else i++;
+    }
+    /* The first axis is the one that is cut: it stays by itself. Reductions in lanes keep their last axis, so that the
+     * order of the sum follows from the graph's shapes. */
+    for (uint32_t i = block ? block : 1; i + 1 < (uint32_t)s->par + s->red;) {
+      const bool crosses = i + 1 == s->par || i < block;
+      if (crosses || !try_merge(s, i)) i++;
+    }
+    if (!block && s->par == 0)
+      for (uint32_t i = 0; i + 1 < s->red;)
+        if (!try_merge(s, i)) i++;
+  }
+}
+
+/* ---- lanes and tiles ---- */
+
+static int lane_of_stores(const Stage *s, uint32_t from) {
+  for (int i = s->par - 1; i >= (int)from; i--)
+    for (uint32_t k = 0; k < s->stores.count; k++)
+      if (s->stores.data[k].at.stride[i] == 1 && s->stores.data[k].at.batch[i] < 0) return i;
+  return s->par > from ? s->par - 1 : -1;
+}
+
+static double points(const Extent *e) { return e->batch >= 0 ? 64.0 * (double)e->count : (double)e->count; }
+
+static const Load *operand_load(const Stage *s, int32_t expr) {
+  return s->exprs.data[expr].kind == X_LOAD ? &s->loads.data[s->exprs.data[expr].a] : NULL;
+}
+
+/* The lanes run along the output axis that is contiguous and belongs to one operand alone; the rows along the longest
+ * axis of the other one. */
+static void choose_tile(Stage *s) {
+  const Load *a = operand_load(s, s->before), *b = operand_load(s, s->before2);
+  s->lane = (int8_t)lane_of_stores(s, 0);
+  if (!a || !b || s->lane < 0) {
+    s->reason = "no plain operands: one output at a time";
+    return;
+  }
+  s->swapped = a->at.stride[s->lane] != 0;
+  const Load *lane = s->swapped ? a : b, *row = s->swapped ? b : a;
+  s->row = -1;
+  for (int i = 0; i < s->par; i++)
+    if (i != s->lane && row->at.stride[i] && !lane->at.stride[i] && (s->row < 0 || points(&s->axes[i]) >= points(&s->axes[s->row])))
+      s->row = (int8_t)i;
+  s->pack = lane->at.stride[s->lane] != 1 || lane->at.batch[s->lane] >= 0;
+  s->reason = s->row < 0 ? "one row: the lanes alone" : s->pack ? "lanes are strided in memory: copied panel by panel" : "lanes are contiguous: nothing copied";
+}
+
+void strategy_choose(const Fuse *f, Kernel *k) {
+  (void)f;
+  for (uint32_t j = 0; j < k->stages.count; j++) {
+    Stage *s = &k->stages.data[j];
+    s->lane = s->row = -1;
+    if (s->combine == COMBINE_FMA) choose_tile(s);
+    else if (s->combine != COMBINE_NONE && s->order == ORDER_LANES) s->lane = (int8_t)(s->par + s->red - 1);
+    else s->lane = (int8_t)lane_of_stores(s, k->block);
+    if (!s->reason) s->reason = s->lane < 0 ? "scalar" : s->lane >= s->par ? "row in the lanes" : "outputs in the lanes";
+  }
+  const Stage *first = &k->stages.data[0];
+  k->cut = k->block || (k->stages.count == 1 && first->par) ? CUT_FIRST : CUT_NONE;
+  if (k->cut == CUT_NONE) return;
+  k->cut_extent = first->axes[0];
+  k->cut_unit = k->cut_extent.batch < 0 && first->lane == 0 ? 16 : 4;
+}
+
+/* ---- equality ---- */
+
+static uint64_t hash_affine(uint64_t h, const Affine *a) {
+  h = hash_mix(h, (uint64_t)a->offset);
+  for (int i = 0; i < KERNEL_MAX_AXES; i++)
+    if (a->stride[i]) h = hash_mix(hash_mix(h, (uint64_t)i << 8 | (uint8_t)a->batch[i]), (uint64_t)a->stride[i]);
+  return h;
+}
+
+static uint64_t hash_stage(uint64_t h, const Stage *s) {
+  h = hash_mix(h, (uint64_t)s->par | (uint64_t)s->red << 8 | (uint64_t)(uint8_t)s->lane << 16 | (uint64_t)s->combine << 24 |
+                      (uint64_t)s->order << 32 | (uint64_t)s->acc_type << 40 | (uint64_t)(uint8_t)s->row << 48 |
+                      (uint64_t)s->pack << 56 | (uint64_t)s->swapped << 57);
+  for (int i = 0; i < s->par + s->red; i++) h = hash_mix(hash_mix(h, (uint64_t)s->axes[i].count), (uint64_t)(uint32_t)s->axes[i].batch);
+  h = hash_mix(hash_mix(h, (uint32_t)s->before), (uint32_t)s->before2);
+  for (uint32_t i = 0; i < s->exprs.count; i++) {
+    const Expr *e = &s->exprs.data[i];
+    uint64_t bits;
+    memcpy(&bits, &e->value, sizeof bits);
+    h = hash_mix(h, (uint64_t)e->kind | (uint64_t)e->type << 8 | (uint64_t)e->prim << 16);
+    h = hash_mix(hash_mix(h, (uint64_t)(uint32_t)e->a << 32 | (uint32_t)e->b), (uint64_t)(uint32_t)e->c ^ bits);
+    h = hash_affine(h, &e->affine);
+  }
+  for (uint32_t i = 0; i < s->loads.count; i++) {
+    const Load *l = &s->loads.data[i];
+    h = hash_affine(hash_mix(h, l->operand | (uint64_t)l->guard_count << 32), &l->at);
+    for (uint32_t k = 0; k < l->guard_count; k++) h = hash_affine(hash_mix(h, (uint64_t)l->guards[k].limit), &l->guards[k].index);
+  }
+  for (uint32_t i = 0; i < s->stores.count; i++) {
+    const Store *t = &s->stores.data[i];
+    h = hash_affine(hash_mix(hash_mix(h, t->operand | (uint64_t)t->before << 32), (uint32_t)t->value), &t->at);
+  }
+  return h;
+}
+
+uint64_t kernel_hash(const Kernel *k) {
+  uint64_t h = hash_mix(k->block, k->stages.count);
+  for (uint32_t i = 0; i < k->stages.count; i++) h = hash_stage(h, &k->stages.data[i]);
+  for (uint32_t i = 0; i < k->operand_count; i++) h = hash_mix(h, k->operand_type[i] | (uint64_t)k->operand_written[i] << 8);
+  return hash_mix(h, k->cut | (uint64_t)k->cut_unit << 8);
+}
+
+/* 64 well-mixed bits of everything that a kernel is: taken as equality. */
+bool kernel_equal(const Kernel *a, const Kernel *b) {
+  return a->hash == b->hash && a->stages.count == b->stages.count && a->operand_count == b->operand_count;
+}
