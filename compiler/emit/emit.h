@@ -21,6 +21,9 @@ typedef struct {
 void emit_schedule(const Schedule *schedule, const char *entry, uint32_t first_buffer, const EmitOptions *options,
                    EmitResult *result);
 
+/* Bytes of scratch a thread needs for the schedule's kernels with these options: packed panels, rows. */
+int64_t emit_scratch(const Schedule *schedule, const EmitOptions *options);
+
 /* The machine that code is emitted for. */
 void emit_machine(const EmitOptions *options, uint32_t *vector_bytes, uint32_t *vector_registers, const char **cpu);
 
