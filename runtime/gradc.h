@@ -164,7 +164,7 @@ typedef struct { const char *key, *value; } GradcPair;
 
 /* Writes every parameter and state (not those of metrics) and the progress, with the caller's own pairs, to `path`. The
  * old file stays whole until the new one is whole and on the disk; a failure leaves nothing behind. The same contents
- * give the same bytes. Keys: UTF-8, unique, not beginning with "gradc."; values: UTF-8. Errors: ARGUMENT, FILE, MEMORY. */
+ * give the same bytes. Keys: UTF-8, unique, not beginning with "gradc."; values: UTF-8. Errors: ARGUMENT, FILE, MEMORY, PROGRAM. */
 GradcStatus gradc_save(GradcModel *model, const char *path, const GradcPair *pairs, int count);
 
 /* Reads what gradc_save wrote, progress included. Errors: FILE, FORMAT, MISMATCH, MEMORY; the model is then unchanged. */
@@ -178,7 +178,7 @@ typedef struct {
   int32_t rank;
   int64_t dims[GRADC_MAX_RANK];
   int64_t count, bytes;
-  const void *data;
+  const void *data; /* need not be aligned */
 } GradcFileTensor;
 
 /* Reads and checks a whole file; the caller closes it. Errors: FILE, FORMAT, MEMORY, and *file is NULL. */
@@ -195,7 +195,7 @@ GradcPair gradc_file_pair(const GradcFile *file, int64_t index);
 const char *gradc_file_value(const GradcFile *file, const char *key);
 
 /* Copies tensor `index` to `to` (count elements) as `type`: numbers between F16, BF16, F32 and F64 are rounded to nearest;
- * other types only to themselves. Errors: ARGUMENT, MISMATCH (no such conversion). */
+ * other types only to themselves. Errors: ARGUMENT, MISMATCH (no such conversion), FORMAT (a truth value that is not 0 or 1). */
 GradcStatus gradc_file_read(const GradcFile *file, int64_t index, GradcType type, void *to, GradcMessage *message);
 
 /* gradc_load from an open file. */

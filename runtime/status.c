@@ -9,6 +9,9 @@ GradcStatus gradc_fail(GradcMessage *message, GradcStatus status, const char *fo
     va_start(args, format);
     vsnprintf(message->text, sizeof message->text, format, args);
     va_end(args);
+    /* Names from files may hold anything; a terminal that shows the sentence obeys control characters. */
+    for (char *at = message->text; *at; at++)
+      if ((unsigned char)*at < 0x20 || *at == 0x7f) *at = '?';
   }
   return status;
 }
