@@ -113,7 +113,19 @@ static bool may_enter(Fuse *f, const Form *t, uint32_t group, Shape *rows) {
   return !circle;
 }
 
-/* The last group that t reads from and may enter; for a number of the step that reads none, the one of such numbers. */
+/* Does the group read a value that t reads too? */
+static bool reads_the_same(const Fuse *f, const Form *t, const Group *g) {
+  for (uint32_t i = 0; i < g->forms.count; i++) {
+    const Form *other = &f->forms.data[g->forms.data[i]];
+    for (uint32_t a = 0; a < t->accesses.count; a++)
+      for (uint32_t b = 0; b < other->accesses.count; b++)
+        if (t->accesses.data[a].buffer == other->accesses.data[b].buffer) return true;
+  }
+  return false;
+}
+
+/* The last group that t reads from and may enter; else, for a reduction of a row, one over the same rows of the same
+ * values; for a number of the step that reads nothing, the group of such numbers. */
 static int64_t find_group(Fuse *f, const Form *t, int64_t numbers, Shape *rows) {
   if (!is_map(t) && !is_row_reduction(t)) return -1;
   int64_t best = -1;
@@ -122,6 +134,9 @@ static int64_t find_group(Fuse *f, const Form *t, int64_t numbers, Shape *rows) 
     Shape r;
     if ((int64_t)group > best && may_enter(f, t, group, &r)) best = group, *rows = r;
   }
+  for (uint32_t group = f->groups.count; best < 0 && is_row_reduction(t) && group-- > 0;)
+    if (has_row_reduction(f, &f->groups.data[group]) && reads_the_same(f, t, &f->groups.data[group]) && may_enter(f, t, group, rows))
+      best = group;
   if (best < 0 && numbers >= 0 && !t->deps.count && may_enter(f, t, (uint32_t)numbers, rows)) best = numbers;
   return best;
 }

@@ -112,6 +112,15 @@ static void count_uses(Fuse *f) {
   free(live);
 }
 
+/* Behind a reduction or contraction that nothing else reads, an elementwise value is free: it is stored in its place. */
+static bool follows_anchor(const Fuse *f, Node n) {
+  for (uint32_t i = 0; i < node_data(f->g, n)->count; i++) {
+    const Node in = node_in(f->g, n, i);
+    if (node_has(f->g, in, K_REDUCTION | K_CONTRACTION) && f->uses[in.id] == 1) return true;
+  }
+  return false;
+}
+
 void keep_decide(Fuse *f) {
   const Graph *g = f->g;
   count_uses(f);
@@ -138,7 +147,7 @@ void keep_decide(Fuse *f) {
     measure(f, n);
     if (f->kept[id] || !(node_has(g, n, K_ELEMENTWISE) || node_prim(g, n) == P_RANDOM)) continue;
     const bool dear = f->costly[id] || f->inline_size[id] > SHARED_LIMIT;
-    if (f->inline_size[id] > INLINE_LIMIT || (f->uses[id] > 1 && dear)) f->kept[id] = true;
+    if (f->inline_size[id] > INLINE_LIMIT || (f->uses[id] > 1 && (dear || follows_anchor(f, n)))) f->kept[id] = true;
   }
   for (uint32_t id = 1; id < g->nodes.count; id++) { /* numbers of the step that a tensor reads */
     const Node n = {id};

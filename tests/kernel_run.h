@@ -1,0 +1,204 @@
+/* kernel_run.h: runs a schedule with plain loops, exactly as kernel.h describes it: every expression at every point, every
+ * sum in its order. Between the oracle and the emitted code: a schedule that is wrong shows here, without code generation. */
+#ifndef GRADC_KERNEL_RUN_H
+#define GRADC_KERNEL_RUN_H
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rng.h"
+#include "schedule.h"
+
+typedef struct {
+  const Schedule *s;
+  int64_t batch[GRADC_MAX_BATCHES];
+  double step, steps, epoch;
+  uint64_t seed, draw;
+  double **buffers; /* one a buffer of the schedule; slots' are the caller's, and are written */
+} KernelRun;
+
+typedef struct {
+  KernelRun *run;
+  const Kernel *kernel;
+  const Launch *launch;
+  const Stage *stage;
+  int64_t index[KERNEL_MAX_AXES];
+  double acc;
+  double *results[64]; /* by stage: the values of its expressions at this block index */
+} KernelPoint;
+
+static inline int64_t kr_extent(const KernelRun *r, const Extent *e) { return e->count * (e->batch >= 0 ? r->batch[e->batch] : 1); }
+
+static inline int64_t kr_affine(const KernelPoint *p, const Affine *a) {
+  int64_t at = a->offset;
+  for (int i = 0; i < KERNEL_MAX_AXES; i++)
+    if (a->stride[i]) at += a->stride[i] * p->index[i] * (a->batch[i] >= 0 ? p->run->batch[a->batch[i]] : 1);
+  return at;
+}
+
+static inline double kr_round(double x, uint8_t type) { return type == TYPE_F32 ? (double)(float)x : x; }
+
+static double kr_load(const KernelPoint *p, const Load *l) {
+  for (int i = 0; i < l->guard_count; i++) {
+    const int64_t at = kr_affine(p, &l->guards[i].index);
+    if (at < 0 || at >= l->guards[i].limit) return 0;
+  }
+  return p->run->buffers[p->launch->operands[l->operand]][kr_affine(p, &l->at)];
+}
+
+static double kr_random(const KernelPoint *p, const Expr *e) {
+  const uint64_t element = (uint64_t)kr_affine(p, &e->affine);
+  const uint32_t counter[4] = {(uint32_t)element, (uint32_t)(element >> 32), (uint32_t)p->run->draw, (uint32_t)e->b};
+  const uint32_t key[2] = {(uint32_t)p->run->seed, (uint32_t)(p->run->seed >> 32)};
+  uint32_t w[4];
+  gradc_philox(counter, key, w);
+  const double u53 = (double)((((uint64_t)w[0] << 32) | w[1]) >> 11), v53 = (double)((((uint64_t)w[2] << 32) | w[3]) >> 11);
+  const bool wide = e->type == TYPE_F64;
+  if (e->a == 0) return wide ? u53 * 0x1p-53 : (w[0] >> 8) * 0x1p-24;
+  const double u = wide ? (u53 + 1) * 0x1p-53 : ((w[0] >> 8) + 1) * 0x1p-24, v = wide ? v53 * 0x1p-53 : (w[1] >> 8) * 0x1p-24;
+  return sqrt(-2 * log(u)) * cos(2 * 3.14159265358979323846 * v);
+}
+
+static double kr_expr(const KernelPoint *p, int32_t i) {
+  const Expr *e = &p->stage->exprs.data[i];
+  switch (e->kind) {
+  case X_LOAD: return kr_load(p, &p->stage->loads.data[e->a]);
+  case X_CONST: return kr_round(e->value, e->type);
+  case X_INDEX: return (double)kr_affine(p, &e->affine);
+  case X_RANDOM: return kr_round(kr_random(p, e), e->type);
+  case X_NUMBER: return e->a == 0 ? p->run->step : e->a == 1 ? p->run->steps : p->run->epoch;
+  case X_EXTENT: return (double)p->run->batch[e->a];
+  case X_ACC: return p->acc;
+  case X_RESULT: return p->results[e->a][e->b];
+  default: break;
+  }
+  const double x = kr_expr(p, e->a), y = e->b >= 0 ? kr_expr(p, e->b) : 0;
+  if (e->prim == P_CAST) return e->type == TYPE_I32 ? trunc(x) : e->type == TYPE_BOOL ? x != 0 : kr_round(x, e->type);
+  return kr_round(prim_info((Prim)e->prim)->value(x, y, e->c >= 0 ? kr_expr(p, e->c) : 0), e->type);
+}
+
+/* All values first: a store may go where another value was loaded from. */
+static void kr_stores(KernelPoint *p, bool before) {
+  double values[32];
+  for (uint32_t i = 0; i < p->stage->stores.count; i++)
+    if (p->stage->stores.data[i].before == before) values[i] = kr_expr(p, p->stage->stores.data[i].value);
+  for (uint32_t i = 0; i < p->stage->stores.count; i++) {
+    const Store *t = &p->stage->stores.data[i];
+    if (t->before == before) p->run->buffers[p->launch->operands[t->operand]][kr_affine(p, &t->at)] = values[i];
+  }
+}
+
+static double kr_combine(const Stage *s, double acc, double x, double y) {
+  switch (s->combine) {
+  case COMBINE_ADD: return kr_round(acc + x, s->acc_type);
+  case COMBINE_FMA: return s->acc_type == TYPE_F32 ? (double)fmaf((float)x, (float)y, (float)acc) : fma(x, y, acc);
+  case COMBINE_MUL: return kr_round(acc * x, s->acc_type);
+  case COMBINE_MAX: return isnan(acc) || isnan(x) ? NAN : x > acc ? x : acc;
+  default: return isnan(acc) || isnan(x) ? NAN : x < acc ? x : acc;
+  }
+}
+
+static double kr_identity(const Stage *s) {
+  return s->combine == COMBINE_MUL ? 1 : s->combine == COMBINE_MAX ? -INFINITY : s->combine == COMBINE_MIN ? INFINITY : 0;
+}
+
+static void kr_reduce_axis(KernelPoint *p, int axis, double *lanes, int count, double *best, int64_t *number) {
+  const Stage *s = p->stage;
+  if (axis == s->par + s->red) {
+    const double x = kr_expr(p, s->before);
+    if (s->combine == COMBINE_ARGMAX) {
+      if (*number == 0 || (!isnan(*best) && (isnan(x) || x > *best))) *best = x, p->acc = (double)*number;
+      ++*number;
+    } else {
+      const int lane = s->order == ORDER_LANES ? (int)(p->index[axis - 1] % count) : 0;
+      lanes[lane] = kr_combine(s, lanes[lane], x, s->before2 >= 0 ? kr_expr(p, s->before2) : 0);
+    }
+    kr_stores(p, true);
+    return;
+  }
+  const int64_t n = kr_extent(p->run, &s->axes[axis]);
+  for (p->index[axis] = 0; p->index[axis] < n; p->index[axis]++) kr_reduce_axis(p, axis + 1, lanes, count, best, number);
+  p->index[axis] = 0;
+}
+
+static void kr_point(KernelPoint *p) {
+  const Stage *s = p->stage;
+  const int stage = (int)(s - p->kernel->stages.data);
+  p->acc = 0;
+  if (s->combine != COMBINE_NONE) {
+    const int count = s->order == ORDER_SEQUENCE ? 1 : s->acc_type == TYPE_F64 ? 8 : 16;
+    double lanes[16], best = -INFINITY;
+    int64_t number = 0;
+    for (int i = 0; i < 16; i++) lanes[i] = kr_identity(s);
+    kr_reduce_axis(p, s->par, lanes, count, &best, &number);
+    if (s->combine != COMBINE_ARGMAX) {
+      for (int w = count / 2; w; w /= 2)
+        for (int i = 0; i < w; i++) lanes[i] = kr_combine(s, lanes[i], lanes[i + w], 0);
+      p->acc = lanes[0];
+    }
+  }
+  kr_stores(p, false);
+  if (s->par == p->kernel->block) {
+    p->results[stage] = realloc(p->results[stage], (s->exprs.count + 1) * sizeof(double));
+    for (uint32_t i = 0; i < s->exprs.count; i++) { /* only those that do not need red axes mean anything; the others are never asked for */
+      const double v = kr_expr(p, (int32_t)i);
+      p->results[stage][i] = v;
+    }
+  }
+}
+
+static void kr_par_axes(KernelPoint *p, int axis) {
+  if (axis == p->stage->par) {
+    kr_point(p);
+    return;
+  }
+  const int64_t n = kr_extent(p->run, &p->stage->axes[axis]);
+  for (p->index[axis] = 0; p->index[axis] < n; p->index[axis]++) kr_par_axes(p, axis + 1);
+  p->index[axis] = 0;
+}
+
+static void kr_block_axes(KernelPoint *p, int axis) {
+  if (axis == p->kernel->block) {
+    for (uint32_t i = 0; i < p->kernel->stages.count; i++) {
+      p->stage = &p->kernel->stages.data[i];
+      kr_par_axes(p, axis);
+    }
+    return;
+  }
+  const int64_t n = kr_extent(p->run, &p->kernel->stages.data[0].axes[axis]);
+  for (int64_t i = 0; i < n; i++) {
+    p->index[axis] = i;
+    kr_block_axes(p, axis + 1);
+  }
+  p->index[axis] = 0;
+}
+
+static void kernel_run(KernelRun *run) {
+  for (uint32_t i = 0; i < run->s->launches.count; i++) {
+    KernelPoint p = {.run = run, .launch = &run->s->launches.data[i]};
+    p.kernel = &run->s->kernels.data[p.launch->kernel];
+    kr_block_axes(&p, 0);
+    for (size_t k = 0; k < 64; k++) free(p.results[k]);
+  }
+}
+
+/* Buffers of the right sizes; slots from `slots` (one array a slot, copied). */
+static void kernel_run_open(KernelRun *run, const double *const *slots) {
+  const Schedule *s = run->s;
+  run->buffers = mem_zero(s->buffers.count + 1, sizeof *run->buffers);
+  for (uint32_t i = 0; i < s->buffers.count; i++) {
+    const Buffer *b = &s->buffers.data[i];
+    const Dims *d = shape_dims(s->graph, b->shape);
+    int64_t n = 1;
+    for (uint32_t k = 0; k < d->rank; k++) n *= dim_is_batch(d->dims[k]) ? run->batch[DIM_BATCH - d->dims[k]] : d->dims[k];
+    run->buffers[i] = mem_zero((size_t)n + 1, sizeof(double));
+    if (b->is_slot && slots[b->slot]) memcpy(run->buffers[i], slots[b->slot], (size_t)n * sizeof(double));
+  }
+}
+
+static void kernel_run_close(KernelRun *run) {
+  for (uint32_t i = 0; i < run->s->buffers.count; i++) free(run->buffers[i]);
+  free(run->buffers);
+}
+
+#endif
