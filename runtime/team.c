@@ -126,7 +126,8 @@ static void word_post(Word *word, uint32_t value) {
 
 /* The last to arrive opens the barrier and returns true. */
 static bool arrive(GradcTeam *team, uint32_t phase) {
-  if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 != team->active) return false;
+  uint32_t active = team->active; /* once this thread has arrived, the next run may begin and change it */
+  if (atomic_fetch_add_explicit(&team->arrived, 1, memory_order_acq_rel) + 1 != active) return false;
   atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
   word_post(&team->phase, phase + 1);
   return true;
