@@ -148,6 +148,7 @@ bool dims_size(const Dims *dims, int64_t batch, int64_t *size);
 const char *type_word(Type type);                         /* f32 f64 i32 bool */
 
 /* prims.c: the table. */
+struct Draft;
 typedef struct {
   const char *word;
   int arity;       /* -1: any number of inputs */
@@ -158,6 +159,8 @@ typedef struct {
   Node (*derive)(Graph *graph, Node node, Node g, uint32_t i);
   /* Elementwise: the value in double (booleans 0 or 1, integers whole). The third argument serves select alone. */
   double (*value)(double a, double b, double c);
+  /* Infers what follows from inputs and attributes, checks the rest, and makes the node; build_any calls it. */
+  Node (*make)(Graph *graph, const struct Draft *draft);
 } PrimInfo;
 const PrimInfo *prim_info(Prim prim);
 static inline bool prim_is(Prim prim, unsigned flags) { return (prim_info(prim)->kind & flags) != 0; }

@@ -1,0 +1,114 @@
+/* rules.c: applies the table of rules.def; the vocabulary of its rows. Longer bodies are in rules_move.c and
+ * rules_sum.c. */
+#include "node.h"
+
+static bool is_number(const Graph *g, Node n, double value) {
+  double own;
+  return node_constant(g, n, &own) && own == value;
+}
+static double number_of(const Graph *g, Node n) {
+  double value = 0;
+  node_constant(g, n, &value);
+  return value;
+}
+static bool is_any_number(const Graph *g, Node n) {
+  double ignored;
+  return node_constant(g, n, &ignored);
+}
+/* A power of two whose reciprocal is a normal number of the type. */
+static bool is_power_of_2(const Graph *g, Node n) {
+  double value;
+  int exponent;
+  if (!node_constant(g, n, &value) || !isfinite(value) || value == 0) return false;
+  const int limit = node_type(g, n) == TYPE_F32 ? 120 : 1000;
+  return fabs(frexp(value, &exponent)) == 0.5 && abs(exponent) < limit;
+}
+/* Two numbers, neither they nor their product near the ends of the type's range. */
+static bool tame_product(const Graph *g, Node k, Node l) {
+  double a, b;
+  if (!node_constant(g, k, &a) || !node_constant(g, l, &b) || !type_is_float(node_type(g, k))) return false;
+  return fabs(a) > 1e-18 && fabs(a) < 1e18 && fabs(b) > 1e-18 && fabs(b) < 1e18;
+}
+static bool whole(const Graph *g, Node n) {
+  if (node_type(g, n) == TYPE_I32) return true;
+  const Prim p = node_prim(g, n);
+  return p == P_FLOOR || p == P_CEIL || p == P_ROUND || p == P_TRUNC ||
+         (p == P_CAST && !type_is_float(node_type(g, node_in(g, n, 0))));
+}
+/* Does `wide` hold every value of `narrow`? */
+static bool holds(Type wide, Type narrow) {
+  if (wide == narrow) return true;
+  if (narrow == TYPE_BOOL) return true;
+  return wide == TYPE_F64 && (narrow == TYPE_F32 || narrow == TYPE_I32);
+}
+static bool opposite(const Graph *g, Node p, Node q) {
+  return (node_prim(g, p) == P_NOT && node_is(node_in(g, p, 0), q)) ||
+         (node_prim(g, q) == P_NOT && node_is(node_in(g, q, 0), p));
+}
+
+#define IS(n, PRIM_) (node_prim(G_, n) == P_##PRIM_)
+#define HAS(n, flags) node_has(G_, n, flags)
+#define IN(n, i) node_in(G_, n, i)
+#define SAME(m, n) node_is(m, n)
+#define TYPE_OF(n) node_type(G_, n)
+#define FLOAT type_is_float(d->type)
+#define BOOLEAN(n) (node_type(G_, n) == TYPE_BOOL)
+#define TAKES_NAN(n) type_is_float(node_type(G_, n))
+#define IS_NUMBER(n, value) is_number(G_, n, value)
+#define IS_ANY_NUMBER(n) is_any_number(G_, n)
+#define IS_POWER_OF_2(n) is_power_of_2(G_, n)
+#define TAME_PRODUCT(k, l) tame_product(G_, k, l)
+#define NUMBER_OF(n) number_of(G_, n)
+#define WHOLE(n) whole(G_, n)
+#define HOLDS(wide, narrow) holds(wide, narrow)
+#define OPPOSITE(p, q) opposite(G_, p, q)
+#define HAS_EXTENT_1(n, axis) (node_dims(G_, n)->dims[axis] == 1)
+#define NUMBER(value) build_const(G_, d->type, value)
+#define FULL(value) build_full(G_, d->type, value, d->shape)
+#define UN_(PRIM_, x) build_unary(G_, P_##PRIM_, x)
+#define BIN_(PRIM_, x, y) build_binary(G_, P_##PRIM_, x, y)
+#define NEG_(x) build_neg(G_, x)
+#define ADD_(x, y) build_add(G_, x, y)
+#define SUB_(x, y) build_sub(G_, x, y)
+#define MUL_(x, y) build_mul(G_, x, y)
+#define DIV_(x, y) build_div(G_, x, y)
+#define SELECT_(p, x, y) build_select(G_, p, x, y)
+#define SUM_(x) build_reduce(G_, P_SUM, x, d->attr, d->attr_count)
+
+typedef Node RuleFunction(Graph *G_, const Draft *d, Node a, Node b, Node c);
+
+#define RULE(name, PRIM_, when, then) \
+  static Node apply_##name(Graph *G_, const Draft *d, Node a, Node b, Node c) { return (when) ? (then) : NODE_NONE; }
+#define RULE_KIND RULE
+#include "rules.def"
+#undef RULE
+#undef RULE_KIND
+
+typedef struct {
+  RuleFunction *apply;
+  const char *name;
+  Prim prim;     /* P_COUNT: by kind */
+  unsigned kind;
+} Rule;
+
+static const Rule table[] = {
+#define RULE(name, PRIM_, when, then) {apply_##name, #name, P_##PRIM_, 0},
+#define RULE_KIND(name, kind, when, then) {apply_##name, #name, P_COUNT, kind},
+#include "rules.def"
+#undef RULE
+#undef RULE_KIND
+};
+
+Node rules_apply(Graph *g, const Draft *d) {
+  const unsigned kind = prim_info(d->prim)->kind;
+  if (kind & K_LEAF) return NODE_NONE;
+  const Node a = d->in[0], b = d->count > 1 ? d->in[1] : NODE_NONE, c = d->count > 2 ? d->in[2] : NODE_NONE;
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    if (table[i].prim != P_COUNT ? table[i].prim != d->prim : !(table[i].kind & kind)) continue;
+    const Node n = table[i].apply(g, d, a, b, c);
+    if (!n.id) continue;
+    if (node_type(g, n) != d->type || node_shape(g, n).id != d->shape.id) draft_bug(g, d, __FILE__, __LINE__, table[i].name);
+    return n;
+  }
+  return NODE_NONE;
+}
