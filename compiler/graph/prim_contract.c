@@ -54,7 +54,7 @@ Node make_contract(Graph *g, const Draft *d) {
   const Dims a = *node_dims(g, d->in[0]), b = *node_dims(g, d->in[1]);
   DRAFT_CHECK(g, d, d->attr_count >= 2 && d->attr[0] >= 0 && d->attr[1] >= 0);
   DRAFT_CHECK(g, d, d->attr_count == 2 + 2 * d->attr[0] + 2 * d->attr[1]);
-  DRAFT_CHECK(g, d, type_is_float(node_type(g, d->in[0])) && node_type(g, d->in[0]) == node_type(g, d->in[1]));
+  DRAFT_CHECK(g, d, node_type(g, d->in[0]) != TYPE_BOOL && node_type(g, d->in[0]) == node_type(g, d->in[1]));
   Draft own = *d;
   const int64_t nb = d->attr[0], nk = d->attr[1];
   int64_t *ab = own.attr + 2, *bb = ab + nb, *ak = bb + nb, *bk = ak + nk;

@@ -189,69 +189,73 @@ Node rule_contract_transposed(Graph *g, const Draft *d) {
   return rank ? build_transpose(g, made, back) : made;
 }
 
-/* a = broadcast(x): of a's repeated axes, summed ones are summed in b; paired ones become b's own; others are repeated
- * in the result. */
-static Node contract_repeated(Graph *g, Node a, Node b, const Contraction *c, Shape shape) {
-  int64_t axes[DRAFT_ATTRS], sums[GRAPH_MAX_RANK], place[GRAPH_MAX_RANK];
-  const Node x = node_in(g, a, 0);
-  const uint32_t count = attr_copy(g, a, axes);
-  unsigned gone = 0, summed = 0;
-  for (uint32_t i = 0; i < node_rank(g, a); i++) gone |= 1u << i;
-  for (uint32_t i = 0; i < count; i++) gone &= ~(1u << axes[i]);
+/* The operand on side `r` is broadcast(x). Of its repeated axes, summed ones are summed in the other operand; paired
+ * ones become the other's own; others are repeated in the result. */
+typedef struct {
+  Contraction c;         /* as it stands */
+  int r, o;              /* sides: the repeated operand, the other */
+  unsigned gone, summed; /* axes: repeated ones of r; those of o that are summed beforehand */
+} Repeated;
+
+/* The contraction of x with the other operand, less its summed axes. */
+static Contraction smaller_contraction(const Repeated *p) {
   Contraction n = {0};
-  uint32_t sum_count = 0;
-  for (uint32_t i = 0; i < c->sums; i++) {
-    if (gone >> c->sum[0][i] & 1) {
-      summed |= 1u << c->sum[1][i];
-      continue;
-    }
-    n.sum[0][n.sums] = without(c->sum[0][i], gone), n.sum[1][n.sums++] = c->sum[1][i];
+  for (uint32_t i = 0; i < p->c.sums; i++) {
+    if (p->gone >> p->c.sum[p->r][i] & 1) continue;
+    n.sum[p->r][n.sums] = without(p->c.sum[p->r][i], p->gone);
+    n.sum[p->o][n.sums++] = without(p->c.sum[p->o][i], p->summed);
   }
-  for (uint32_t i = 0; i < node_rank(g, b); i++)
-    if (summed >> i & 1) sums[sum_count++] = i;
-  for (uint32_t i = 0; i < n.sums; i++) n.sum[1][i] = without(n.sum[1][i], summed);
-  for (uint32_t i = 0; i < c->pairs; i++) {
-    if (gone >> c->pair[0][i] & 1) continue;
-    n.pair[0][n.pairs] = without(c->pair[0][i], gone), n.pair[1][n.pairs++] = without(c->pair[1][i], summed);
+  for (uint32_t i = 0; i < p->c.pairs; i++) {
+    if (p->gone >> p->c.pair[p->r][i] & 1) continue;
+    n.pair[p->r][n.pairs] = without(p->c.pair[p->r][i], p->gone);
+    n.pair[p->o][n.pairs++] = without(p->c.pair[p->o][i], p->summed);
   }
-  const Node less = build_reduce(g, P_SUM, b, sums, sum_count);
-  const Node made = contraction_build(g, x, less, &n);
-  /* Where each axis of `made` belongs: pairs, x's others, b's others with the pairs that x did not vary along. */
+  return n;
+}
+
+/* Where each axis of the smaller result belongs in the whole one; their number. */
+static uint32_t smaller_places(const Repeated *p, uint32_t other_rank, int64_t *place) {
+  const Contraction *c = &p->c;
   uint32_t at = 0;
   for (uint32_t i = 0; i < c->pairs; i++)
-    if (!(gone >> c->pair[0][i] & 1)) place[at++] = i;
-  for (uint32_t i = 0; i < c->others[0]; i++)
-    if (!(gone >> c->other[0][i] & 1)) place[at++] = c->pairs + i;
-  for (uint32_t axis = 0; axis < node_rank(g, b); axis++) {
-    for (uint32_t i = 0; i < c->pairs; i++)
-      if (c->pair[1][i] == axis && (gone >> c->pair[0][i] & 1)) place[at++] = i;
-    for (uint32_t i = 0; i < c->others[1]; i++)
-      if (c->other[1][i] == axis) place[at++] = c->pairs + c->others[0] + i;
+    if (!(p->gone >> c->pair[p->r][i] & 1)) place[at++] = i;
+  for (int side = 0; side < 2; side++) {
+    const uint32_t first = c->pairs + (side ? c->others[0] : 0);
+    if (side == p->r) {
+      for (uint32_t i = 0; i < c->others[side]; i++)
+        if (!(p->gone >> c->other[side][i] & 1)) place[at++] = first + i;
+      continue;
+    }
+    for (uint32_t axis = 0; axis < other_rank; axis++) { /* pairs that x does not vary along are its own now */
+      for (uint32_t i = 0; i < c->pairs; i++)
+        if (c->pair[side][i] == axis && (p->gone >> c->pair[p->r][i] & 1)) place[at++] = i;
+      for (uint32_t i = 0; i < c->others[side]; i++)
+        if (c->other[side][i] == axis) place[at++] = first + i;
+    }
   }
-  int64_t rank_of[GRAPH_MAX_RANK], perm[GRAPH_MAX_RANK], sorted[GRAPH_MAX_RANK];
-  ranks(place, at, rank_of);
-  for (uint32_t i = 0; i < at; i++) perm[rank_of[i]] = i, sorted[rank_of[i]] = place[i];
-  return build_broadcast(g, at ? build_transpose(g, made, perm) : made, shape, sorted);
+  return at;
 }
 
 Node rule_contract_broadcast(Graph *g, const Draft *d) {
-  const Contraction c = read_draft(g, d);
-  if (prim_at(g, d->in[0], P_BROADCAST)) return contract_repeated(g, d->in[0], d->in[1], &c, d->shape);
-  /* As contract(b, a), whose result has the operands' blocks the other way round. */
-  Contraction swapped = {.pairs = c.pairs, .sums = c.sums, .others = {c.others[1], c.others[0]}};
-  Dims dims = {.rank = 0};
-  int64_t back[GRAPH_MAX_RANK];
-  for (int side = 0; side < 2; side++) {
-    memcpy(swapped.pair[side], c.pair[1 - side], sizeof c.pair[0]);
-    memcpy(swapped.sum[side], c.sum[1 - side], sizeof c.sum[0]);
-    memcpy(swapped.other[side], c.other[1 - side], sizeof c.other[0]);
-  }
-  const Dims out = *shape_dims(g, d->shape);
-  for (uint32_t i = 0; i < c.pairs; i++) back[i] = i, dims.dims[dims.rank++] = out.dims[i];
-  for (uint32_t i = 0; i < c.others[1]; i++) dims.dims[dims.rank++] = out.dims[c.pairs + c.others[0] + i];
-  for (uint32_t i = 0; i < c.others[0]; i++) dims.dims[dims.rank++] = out.dims[c.pairs + i];
-  for (uint32_t i = 0; i < c.others[0]; i++) back[c.pairs + i] = c.pairs + c.others[1] + i;
-  for (uint32_t i = 0; i < c.others[1]; i++) back[c.pairs + c.others[0] + i] = c.pairs + i;
-  const Node made = contract_repeated(g, d->in[1], d->in[0], &swapped, shape_of(g, &dims));
-  return dims.rank ? build_transpose(g, made, back) : made;
+  Repeated p = {.c = read_draft(g, d), .r = prim_at(g, d->in[0], P_BROADCAST) ? 0 : 1};
+  p.o = 1 - p.r;
+  const Node big = d->in[p.r], other = d->in[p.o];
+  const uint32_t other_rank = node_rank(g, other);
+  int64_t axes[DRAFT_ATTRS], sums[GRAPH_MAX_RANK];
+  uint32_t sum_count = 0;
+  const uint32_t count = attr_copy(g, big, axes);
+  p.gone = (1u << node_rank(g, big)) - 1;
+  for (uint32_t i = 0; i < count; i++) p.gone &= ~(1u << axes[i]);
+  for (uint32_t i = 0; i < p.c.sums; i++)
+    if (p.gone >> p.c.sum[p.r][i] & 1) p.summed |= 1u << p.c.sum[p.o][i];
+  for (uint32_t i = 0; i < other_rank; i++)
+    if (p.summed >> i & 1) sums[sum_count++] = i;
+  const Contraction n = smaller_contraction(&p);
+  const Node x = node_in(g, big, 0), less = build_reduce(g, P_SUM, other, sums, sum_count);
+  const Node made = p.r == 0 ? contraction_build(g, x, less, &n) : contraction_build(g, less, x, &n);
+  int64_t place[GRAPH_MAX_RANK], rank_of[GRAPH_MAX_RANK], perm[GRAPH_MAX_RANK], sorted[GRAPH_MAX_RANK];
+  const uint32_t at = smaller_places(&p, other_rank, place);
+  ranks(place, at, rank_of);
+  for (uint32_t i = 0; i < at; i++) perm[rank_of[i]] = i, sorted[rank_of[i]] = place[i];
+  return build_broadcast(g, at ? build_transpose(g, made, perm) : made, d->shape, sorted);
 }

@@ -1,0 +1,221 @@
+/* graph_rules.c: every rule of the builder, by an example: what it gives, and that the value stays. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "graph_case.h"
+
+typedef struct {
+  const char *rule, *in, *out;
+  int tame; /* 1: the law holds for ordinary numbers (the row in rules.def says where not) */
+} Case;
+
+static const Case cases[] = {
+    {"smaller_elementwise", "broadcast v {1} | broadcast s | mul $1 $2", "broadcast{1}(mul(v, broadcast(s)))"},
+    {"smaller_elementwise", "add #1 #2", "3"},
+    {"add_zero", "add x #0", "x"},
+    {"add_zero", "add #0 x", "x"},
+    {"add_neg", "neg y | add x $1", "sub(x, y)"},
+    {"neg_add", "neg x | exp y | add $1 $2", "sub(exp(y), x)"},
+    {"add_masks", "select p x #0 | select p y #0 | add $1 $2", "select(p, add(x, y), 0)"},
+    {"add_masks_no", "select p #0 x | select p #0 y | add $1 $2", "select(p, 0, add(x, y))"},
+    {"add_pads",
+     "slice x {0, -1, 1, 0, 1, 1} : f32 [batch, 1] | slice x {0, -1, 1, 1, 2, 1} : f32 [batch, 2] |"
+     "exp $1 : f32 [batch, 1] | pad $3 {0, 0, 0, 0, 3, 0} | pad $2 {0, 0, 0, 1, 1, 0} | add $4 $5",
+     "pad{0 0 0 0 1 0}(concat{1}(exp(slice{0 -1 1 0 1 1}(x)), slice{0 -1 1 1 2 1}(x)))"},
+    {"sub_zero", "sub x #0", "x"},
+    {"zero_sub", "sub #0 x", "neg(x)"},
+    {"sub_neg", "neg y | sub x $1", "add(x, y)"},
+    {"neg_neg", "neg x | neg $1", "x"},
+    {"neg_sub", "sub x y | neg $1", "sub(y, x)"},
+    {"neg_scaled", "mul x #3 | neg $1", "mul(x, -3)"},
+    {"neg_mask", "select p x #0 | neg $1", "select(p, neg(x), 0)"},
+    {"neg_mask_no", "select p #0 x | neg $1", "select(p, 0, neg(x))"},
+    {"mul_one", "mul #1 x", "x"},
+    {"mul_minus_one", "mul x #-1", "neg(x)"},
+    {"mul_neg", "neg y | mul x $1", "neg(mul(x, y))"},
+    {"neg_mul", "neg x | mul $1 y", "neg(mul(x, y))"},
+    {"mul_numbers", "mul x #3 | mul $1 #5", "mul(x, 15)"},
+    {"div_one", "div x #1", "x"},
+    {"div_minus_one", "div x #-1", "neg(x)"},
+    {"div_power", "div x #8", "mul(x, 0.125)"},
+    {"neg_div", "neg x | div $1 y", "neg(div(x, y))"},
+    {"div_neg", "neg y | div x $1", "neg(div(x, y))"},
+    {"one_over_sqrt", "sqrt x | div #1 $1", "rsqrt(x)"},
+    {"pow_0", "pow x #0", "1"},
+    {"pow_1", "pow x #1", "x"},
+    {"pow_2", "pow x #2", "mul(x, x)"},
+    {"pow_3", "pow x #3", "mul(x, mul(x, x))"},
+    {"pow_4", "pow x #4", "mul(mul(x, x), mul(x, x))"},
+    {"pow_half", "pow x #0.5", "sqrt(x)", 1},
+    {"pow_m1", "pow x #-1", "div(1, x)"},
+    {"pow_m2", "pow x #-2", "div(1, mul(x, x))"},
+    {"pow_mhalf", "pow x #-0.5", "rsqrt(x)", 1},
+    {"abs_neg", "neg x | abs $1", "abs(x)"},
+    {"abs_abs", "abs x | abs $1", "abs(x)"},
+    {"max_same", "max x x", "x"},
+    {"min_same", "min x x", "x"},
+    {"floor_whole", "round x | floor $1", "round(x)"},
+    {"ceil_whole", "cast i | ceil $1", "cast_f32(i)"},
+    {"round_whole", "ceil x | round $1", "ceil(x)"},
+    {"trunc_whole", "floor x | trunc $1", "floor(x)"},
+    {"not_not", "not p : bool [batch, 4] | not $1 : bool [batch, 4]", "p"},
+    {"not_eq", "eq x y : bool [batch, 4] | not $1 : bool [batch, 4]", "ne(x, y)"},
+    {"not_ne", "ne x y : bool [batch, 4] | not $1 : bool [batch, 4]", "eq(x, y)"},
+    {"not_lt", "neg i : i32 [batch, 4] | lt i $1 : bool [batch, 4] | not $2 : bool [batch, 4]", "le(neg(i), i)"},
+    {"not_lt", "lt x y : bool [batch, 4] | not $1 : bool [batch, 4]", "not(lt(x, y))"},
+    {"not_le", "neg i : i32 [batch, 4] | le i $1 : bool [batch, 4] | not $2 : bool [batch, 4]", "lt(neg(i), i)"},
+    {"lt_same", "lt x x : bool [batch, 4]", "0"},
+    {"le_same", "le i i : bool [batch, 4]", "1"},
+    {"le_same", "le x x : bool [batch, 4]", "le(x, x)"},
+    {"eq_same", "eq i i : bool [batch, 4]", "1"},
+    {"ne_same", "ne i i : bool [batch, 4]", "0"},
+    {"eq_nan", "eq x x : bool [batch, 4]", "not(is_nan(x))"},
+    {"ne_nan", "ne x x : bool [batch, 4]", "is_nan(x)"},
+    {"eq_true", "cast #1 : bool [batch, 4] | eq p $1 : bool [batch, 4]", "p"},
+    {"eq_false", "cast #0 : bool [batch, 4] | eq p $1 : bool [batch, 4]", "not(p)"},
+    {"ne_true", "cast #1 : bool [batch, 4] | ne p $1 : bool [batch, 4]", "not(p)"},
+    {"ne_false", "cast #0 : bool [batch, 4] | ne p $1 : bool [batch, 4]", "p"},
+    {"and_true", "cast #1 : bool [batch, 4] | and p $1 : bool [batch, 4]", "p"},
+    {"and_false", "cast #0 : bool [batch, 4] | and p $1 : bool [batch, 4]", "0"},
+    {"and_same", "and p p : bool [batch, 4]", "p"},
+    {"and_not", "not p : bool [batch, 4] | and p $1 : bool [batch, 4]", "0"},
+    {"or_true", "cast #1 : bool [batch, 4] | or p $1 : bool [batch, 4]", "1"},
+    {"or_false", "cast #0 : bool [batch, 4] | or p $1 : bool [batch, 4]", "p"},
+    {"or_same", "or p p : bool [batch, 4]", "p"},
+    {"or_not", "not p : bool [batch, 4] | or p $1 : bool [batch, 4]", "1"},
+    {"select_true", "lt #0 #1 : bool [batch, 4] | select $1 x y", "x"},
+    {"select_false", "lt #1 #0 : bool [batch, 4] | select $1 x y", "y"},
+    {"select_same", "select p x x", "x"},
+    {"select_not", "not p : bool [batch, 4] | select $1 x y", "select(p, y, x)"},
+    {"select_yes", "select p x y | exp x | select p $1 $2", "select(p, x, exp(x))"},
+    {"select_no", "select p x y | exp x | select p $2 $1", "select(p, exp(x), y)"},
+    {"select_masks", "select q x #0 | select p $1 #0", "select(and(p, q), x, 0)"},
+    {"select_bool", "cast #1 : bool [batch, 4] | cast #0 : bool [batch, 4] | select p $1 $2 : bool [batch, 4]", "p"},
+    {"select_not_bool", "cast #1 : bool [batch, 4] | cast #0 : bool [batch, 4] | select p $2 $1 : bool [batch, 4]", "not(p)"},
+    {"cast_same", "cast x", "x"},
+    {"cast_cast", "cast x : f64 [batch, 4] | cast $1", "x"},
+    {"cast_cast", "cast d | cast $1 : f64 [batch, 4]", "cast_f64(cast_f32(d))"},
+    {"stop_stop", "stop x | stop $1", "stop(x)"},
+    {"stop_number", "stop #2", "2"},
+    {"stop_leaf", "random {0, 1} | stop $1", "random{0 1}"},
+    {"broadcast", "broadcast s : f32 [4] | broadcast $1 {1}", "broadcast(s)"},
+    {"broadcast", "broadcast v {1} : f32 [1, 4]", "reshape[1, 4](v)"},
+    {"reshape", "reshape t : f32 [batch, 6] | reshape $1 : f32 [batch, 3, 2]", "reshape[batch, 3, 2](t)"},
+    {"reshape", "reshape t : f32 [batch, 6] | reshape $1 : f32 [batch, 2, 3]", "t"},
+    {"reshape", "broadcast v {2} : f32 [batch, 6, 4] | reshape $1 : f32 [batch, 2, 3, 4]", "broadcast{3}(v)"},
+    {"reshape", "broadcast v {1} | reshape $1 : f32 [batch, 2, 2]", "broadcast{1 2}(reshape[2, 2](v))"},
+    {"transpose", "transpose t {0, 2, 1} : f32 [batch, 3, 2] | transpose $1 {0, 2, 1} : f32 [batch, 2, 3]", "t"},
+    {"transpose", "broadcast v {1} | transpose $1 {1, 0} : f32 [4, batch]", "broadcast{0}(v)"},
+    {"transpose", "reshape v : f32 [4, 1] | transpose $1 {1, 0} : f32 [1, 4]", "reshape[1, 4](v)"},
+    {"transposed_contract", "contract x w {0, 1, 1, 0} : f32 [batch, 3] | transpose $1 {1, 0} : f32 [3, batch]",
+     "contract{0 1 0 1}(w, x)"},
+    {"slice", "slice x {0, -1, 1, 1, 3, 1} : f32 [batch, 3] | slice $1 {0, -1, 1, 0, 2, 2} : f32 [batch, 2]",
+     "slice{0 -1 1 1 2 2}(x)"},
+    {"slice", "broadcast v {1} | slice $1 {0, -1, 1, 0, 2, 1} : f32 [batch, 2]", "broadcast{1}(slice{0 2 1}(v))"},
+    {"slice", "transpose t {0, 2, 1} : f32 [batch, 3, 2] | slice $1 {0, -1, 1, 0, 2, 1, 0, 2, 1} : f32 [batch, 2, 2]",
+     "transpose{0 2 1}(slice{0 -1 1 0 2 1 0 2 1}(t))"},
+    {"slice_of_pad", "pad x {0, 0, 0, 2, 1, 0} : f32 [batch, 7] | slice $1 {0, -1, 1, 2, 4, 1}", "x"},
+    {"slice_of_pad", "pad x {0, 0, 0, 2, 1, 3} : f32 [batch, 16] | slice $1 {0, -1, 1, 2, 4, 4}", "x"},
+    {"slice_of_pad", "pad x {0, 0, 0, 2, 1, 0} : f32 [batch, 7] | slice $1 {0, -1, 1, 0, 2, 1} : f32 [batch, 2]", "0"},
+    {"slice_of_pad", "pad x {0, 0, 0, 2, 1, 0} : f32 [batch, 7] | slice $1 {0, -1, 1, 1, 3, 1} : f32 [batch, 3]",
+     "pad{0 0 0 1 0 0}(slice{0 -1 1 0 2 1}(x))"},
+    {"slice_of_concat", "concat x y {1} : f32 [batch, 8] | slice $1 {0, -1, 1, 5, 2, 1} : f32 [batch, 2]",
+     "slice{0 -1 1 1 2 1}(y)"},
+    {"pad", "pad x {0, 0, 0, 1, 0, 1} : f32 [batch, 8] | pad $1 {0, 0, 0, 0, 2, 0} : f32 [batch, 10]",
+     "pad{0 0 0 1 2 1}(x)"},
+    {"pad", "pad #0 {0, 0, 0, 1, 0, 0} : f32 [batch, 5]", "0"},
+    {"pad", "broadcast v {1} | pad $1 {0, 0, 0, 1, 0, 0} : f32 [batch, 5]", "broadcast{1}(pad{1 0 0}(v))"},
+    {"reverse", "reverse t {1} : f32 [batch, 2, 3] | reverse $1 {1, 2} : f32 [batch, 2, 3]", "reverse{2}(t)"},
+    {"reverse", "broadcast s | reverse $1 {1}", "broadcast(s)"},
+    {"concat", "slice x {0, -1, 1, 0, 1, 1} : f32 [batch, 1] | slice x {0, -1, 1, 1, 3, 1} : f32 [batch, 3] | concat $1 $2 {1}",
+     "x"},
+    {"concat", "concat x y {1} : f32 [batch, 8] | concat $1 x {1} : f32 [batch, 12]", "concat{1}(x, y, x)"},
+    {"reduce_empty", "slice x {0, -1, 1, 0, 0, 1} : f32 [batch, 0] | reduce_max $1 {1} : f32 [batch]", "-inf"},
+    {"reduce_empty", "slice x {0, -1, 1, 0, 0, 1} : f32 [batch, 0] | prod $1 {1} : f32 [batch]", "1"},
+    {"reduce_none", "slice x {0, -1, 1, 1, 1, 1} : f32 [batch, 1] | sum $1 {1} : f32 [batch]", "reshape[batch](slice{0 -1 1 1 1 1}(x))"},
+    {"prod_none", "slice x {0, -1, 1, 1, 1, 1} : f32 [batch, 1] | prod $1 {1} : f32 [batch]", "reshape[batch](slice{0 -1 1 1 1 1}(x))"},
+    {"max_none", "reshape x : f32 [batch, 4, 1] | reduce_max $1 {2}", "x"},
+    {"min_none", "reshape x : f32 [batch, 4, 1] | reduce_min $1 {2}", "x"},
+    {"reduce_ones", "reshape x : f32 [batch, 1, 4] | sum $1 {1, 2} : f32 [batch]", "sum{1}(x)"},
+    {"argmax_one", "reshape x : f32 [batch, 1, 4] | argmax $1 {1} : i32 [batch, 4]", "0"},
+    {"reduce_broadcast", "broadcast v {1} | sum $1 {0} : f32 [4]", "mul(v, broadcast(cast_f32(extent{0})))"},
+    {"reduce_broadcast", "broadcast x {0, 2} : f32 [batch, 5, 4] | sum $1 {1}", "mul(x, 5)"},
+    {"reduce_broadcast", "broadcast x {0, 2} : f32 [batch, 5, 4] | reduce_max $1 {1, 2} : f32 [batch]", "reduce_max{1}(x)"},
+    {"sum_neg", "neg x | sum $1 {1} : f32 [batch]", "neg(sum{1}(x))"},
+    {"sum_of_sum", "sum t {2} : f32 [batch, 2] | sum $1 {1} : f32 [batch]", "sum{1 2}(t)"},
+    {"sum_of_sum", "sum t {2} : f32 [batch, 2] | sum $1 {0} : f32 [2]", "sum{0}(sum{2}(t))"},
+    {"reduce_transposed", "transpose t {2, 0, 1} : f32 [3, batch, 2] | sum $1 {1} : f32 [3, 2]", "transpose{1 0}(sum{0}(t))"},
+    {"sum_of_pad", "pad t {0, 0, 0, 1, 1, 0, 2, 0, 0} : f32 [batch, 4, 5] | sum $1 {1} : f32 [batch, 5]",
+     "pad{0 0 0 2 0 0}(sum{1}(t))"},
+    {"contract_ones",
+     "reshape x : f32 [batch, 1, 4] | reshape w : f32 [1, 4, 3] | contract $1 $2 {0, 2, 1, 2, 0, 1} : f32 [batch, 3]",
+     "contract{0 1 1 0}(x, w)"},
+    {"contract_product", "contract x v {0, 0} : f32 [batch, 4, 4]", "mul(broadcast{0 1}(x), broadcast{2}(v))"},
+    {"contract_product", "contract x y {2, 0, 1, 0, 1, 0} : f32 [4, batch]", "mul(transpose{1 0}(x), transpose{1 0}(y))"},
+    {"contract_transposed", "transpose x {1, 0} : f32 [4, batch] | contract $1 w {0, 1, 0, 0} : f32 [batch, 3]",
+     "contract{0 1 1 0}(x, w)"},
+    {"contract_transposed", "transpose w {1, 0} : f32 [3, 4] | contract x $1 {0, 1, 1, 1} : f32 [batch, 3]",
+     "contract{0 1 1 0}(x, w)"},
+    {"contract_transposed", "transpose t {0, 2, 1} : f32 [batch, 3, 2] | contract $1 x {1, 0, 0, 0} : f32 [batch, 3, 2, 4]",
+     "mul(broadcast{0 1 2}(transpose{0 2 1}(t)), broadcast{0 3}(x))"},
+    {"contract_broadcast", "broadcast v {1} | contract $1 w {0, 1, 1, 0} : f32 [batch, 3]", "broadcast{1}(contract{0 1 0 0}(v, w))"},
+    {"contract_broadcast", "broadcast v {1} | contract x $1 {0, 1, 0, 0} : f32 [4, 4]", "mul(broadcast{0}(sum{0}(x)), broadcast{1}(v))", 1},
+    {"contract_broadcast", "broadcast w {1, 2} : f32 [batch, 4, 3] | contract x $1 {1, 1, 0, 0, 1, 1} : f32 [batch, 3]",
+     "contract{0 1 1 0}(x, w)"},
+    {"contract_broadcast", "broadcast s : f32 [4, 2] | contract x $1 {0, 1, 1, 0} : f32 [batch, 2]",
+     "broadcast{0}(mul(sum{1}(x), broadcast(s)))", 1},
+};
+enum { CASES = sizeof cases / sizeof cases[0] };
+
+/* The number of things wrong, each printed. */
+static int check_case(const Case *c) {
+  Session session = {0};
+  int wrongs = 0;
+  Graph *raw = case_graph(&session, c->in), *built = graph_rebuild(raw, false);
+  const char *wrong = graph_verify(built);
+  if (wrong) print_error("%s: %s: %s\n", c->rule, c->in, wrong), wrongs++;
+  Text text = {0};
+  case_expression(built, built->outputs.data[0].node, &text);
+  if (strcmp(text_get(&text), c->out))
+    print_error("%s: %s: expected %s, found %s\n", c->rule, c->in, c->out, text_get(&text)), wrongs++;
+  for (int wild = 0; wild < (c->tame ? 1 : 2); wild++) {
+    const double difference = case_difference(raw, built, wild);
+    if (difference <= 1e-12) continue;
+    print_error("%s: %s: values differ by %g (%s)\n", c->rule, c->in, difference, wild ? "wild" : "tame");
+    wrongs++;
+  }
+  text_free(&text);
+  graph_free(raw);
+  graph_free(built);
+  session_free(&session);
+  return wrongs;
+}
+
+static void test_rules(void **state) {
+  int wrongs = 0;
+  for (size_t i = 0; i < CASES; i++) wrongs += check_case(&cases[i]);
+  assert_int_equal(wrongs, 0);
+}
+
+/* A rule without an example fails here. */
+static void test_every_rule_has_an_example(void **state) {
+  static const char *const names[] = {
+#define RULE(name, ...) #name,
+#define RULE_KIND(name, ...) #name,
+#include "rules.def"
+#undef RULE
+#undef RULE_KIND
+  };
+  for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+    bool found = false;
+    for (size_t i = 0; i < CASES; i++) found |= !strcmp(names[k], cases[i].rule);
+    if (!found) fail_msg("the rule %s has no example", names[k]);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules), cmocka_unit_test(test_every_rule_has_an_example)};
+  return cmocka_run_group_tests_name("graph_rules", tests, NULL, NULL);
+}
