@@ -1,0 +1,71 @@
+/* math_random.c: counter-based random numbers (Salmon et al., SC 2011) and the two distributions made from them. */
+#include "emath.h"
+#include "math_parts.h"
+#include "math_tables.h"
+
+#define PHILOX_ROUNDS 10
+
+/* The high and low words of word * factor in every lane. Vectors are taken as lanes of 64 bits, even and odd words apart, so
+ * that no word changes its place. */
+static void multiply_wide(Emit *e, V word, uint32_t factor, V *high, V *low) {
+  LLVMTypeRef t = LLVMTypeOf(word);
+  unsigned lanes = e_lanes(t);
+  if (lanes % 2) {
+    LLVMTypeRef wide_type = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMVectorType(e->i64, lanes) : e->i64;
+    V wide = LLVMBuildZExt(e->b, word, wide_type, "");
+    V product = LLVMBuildMul(e->b, wide, i_const(e, wide, factor), "");
+    *low = LLVMBuildTrunc(e->b, product, t, ""), *high = LLVMBuildTrunc(e->b, i_shr(e, product, 32), t, "");
+    return;
+  }
+  V both = LLVMBuildBitCast(e->b, word, e_vector(e, e->i64, lanes / 2), ""), k = i_const(e, both, factor);
+  V even = LLVMBuildMul(e->b, i_andc(e, both, UINT32_MAX), k, ""), odd = LLVMBuildMul(e->b, i_shr(e, both, 32), k, "");
+  V l = LLVMBuildOr(e->b, i_andc(e, even, UINT32_MAX), i_shl(e, odd, 32), "");
+  V h = LLVMBuildOr(e->b, i_shr(e, even, 32), i_andc(e, odd, ~(int64_t)UINT32_MAX), "");
+  *low = LLVMBuildBitCast(e->b, l, t, ""), *high = LLVMBuildBitCast(e->b, h, t, "");
+}
+
+void emit_philox(Emit *e, const V counter[4], const V key[2], V words[4]) {
+  V c[4], k[2];
+  unsigned lanes = e_lanes(LLVMTypeOf(counter[0]));
+  for (int i = 0; i < 4; i++) c[i] = counter[i];
+  for (int i = 0; i < 2; i++) k[i] = e_lanes(LLVMTypeOf(key[i])) == lanes ? key[i] : e_splat(e, key[i], lanes);
+  for (int round = 0; round < PHILOX_ROUNDS; round++) {
+    V h0, l0, h1, l1;
+    multiply_wide(e, c[0], 0xd2511f53, &h0, &l0), multiply_wide(e, c[2], 0xcd9e8d57, &h1, &l1);
+    c[0] = LLVMBuildXor(e->b, LLVMBuildXor(e->b, h1, c[1], ""), k[0], ""), c[1] = l1;
+    c[2] = LLVMBuildXor(e->b, LLVMBuildXor(e->b, h0, c[3], ""), k[1], ""), c[3] = l0;
+    k[0] = i_addc(e, k[0], 0x9e3779b9), k[1] = i_addc(e, k[1], 0xbb67ae85);
+  }
+  for (int i = 0; i < 4; i++) words[i] = c[i];
+}
+
+/* An unsigned word as f64, by its place under the leading bit of 2^52. */
+static V word_to_double(Emit *e, V word, LLVMTypeRef type) {
+  V wide = LLVMBuildZExt(e->b, word, e_int_like(e, type), "");
+  return f_addc(e, e_floats(e, LLVMBuildOr(e->b, wide, i_const(e, wide, 0x4330000000000000), ""), type), -0x1p52);
+}
+
+V emit_uniform(Emit *e, LLVMTypeRef type, V a, V b) {
+  if (e_scalar(type) == e->f32) return f_mulc(e, LLVMBuildSIToFP(e->b, i_shr(e, a, 8), type, ""), 0x1p-24);
+  V high = word_to_double(e, a, type), low = word_to_double(e, i_shr(e, b, 11), type);
+  return f_fmac(e, high, 0x1p-32, f_mulc(e, low, 0x1p-53));
+}
+
+/* cos(2 pi v) for v in [0, 1]: the quarter turn and the rest of 4 v are exact. */
+static V cos_of_turns(Emit *e, V v) {
+  const Format *f = part_format(e, v);
+  V t = f_fmac(e, v, 4, f_const(e, v, f->round)), n = f_addc(e, t, -f->round);
+  V r = f_mulc(e, f_fmac(e, v, 4, f_neg(e, n)), 0x1.921fb54442d18p+0), square = f_mul(e, r, r);
+  V s = e_fma(e, f_mul(e, r, square), POLY(e, square, sin), r);
+  V c = e_fma(e, f_mul(e, square, square), POLY(e, square, cos), f_fmac(e, square, -.5, f_const(e, v, 1)));
+  V quarter = e_bits(e, t);
+  V odd = LLVMBuildICmp(e->b, LLVMIntNE, i_andc(e, quarter, 1), i_const(e, quarter, 0), "");
+  V left = LLVMBuildICmp(e->b, LLVMIntNE, i_andc(e, i_addc(e, quarter, 1), 2), i_const(e, quarter, 0), "");
+  return part_negate_where(e, e_select(e, odd, s, c), left);
+}
+
+V emit_normal(Emit *e, LLVMTypeRef type, V a, V b, V c, V d) {
+  V u = emit_uniform(e, type, a, b), v = emit_uniform(e, type, c, d);
+  u = f_addc(e, u, part_format(e, u)->mantissa == 23 ? 0x1p-24 : 0x1p-53);
+  return f_mul(e, e_sqrt(e, f_mulc(e, emit_log(e, u), -2)), cos_of_turns(e, v));
+}
