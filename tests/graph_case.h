@@ -39,8 +39,9 @@ static const char case_prelude[] =
 enum { CASE_SLOTS = 10 };
 static const char case_names[] = "xyipqwsvtd"; /* by slot */
 
-/* The graph of a case. Constants are written as `#2` (f32 [batch, 4]): a scalar and its broadcast. */
-static Graph *case_graph(Session *session, const char *body) {
+/* The graph of a case. Constants are written as `#2` (f32 [batch, 4]): a scalar and its broadcast. With `type` TYPE_F64
+ * every f32 is an f64. */
+static Graph *case_graph_of(Session *session, Type type, const char *body) {
   Text text = {0};
   text_add(&text, case_prelude);
   uint32_t next = CASE_SLOTS + 1, of_line[64] = {0}, lines = 0;
@@ -79,6 +80,7 @@ static Graph *case_graph(Session *session, const char *body) {
   free(copy);
   text_printf(&text, "out value \"out\" %%%u\n", next - 1);
   const char *error = NULL;
+  for (char *p = text.data; type == TYPE_F64 && (p = strstr(p, "f32")); p++) memcpy(p, "f64", 3);
   Graph *g = graph_parse(session, text_get(&text), &error);
   if (!g) {
     fprintf(stderr, "%s\n%s\n", text_get(&text), error);
@@ -88,8 +90,10 @@ static Graph *case_graph(Session *session, const char *body) {
   return g;
 }
 
+static inline Graph *case_graph(Session *session, const char *body) { return case_graph_of(session, TYPE_F32, body); }
+
 /* neg(mul(x, 2)): a node as an expression; a constant, broadcast or not, as its value. */
-static void case_expression(const Graph *g, Node n, Text *out) {
+static inline void case_expression(const Graph *g, Node n, Text *out) {
   const Prim prim = node_prim(g, n);
   double value;
   if (node_constant(g, n, &value)) {
@@ -116,7 +120,7 @@ static void case_expression(const Graph *g, Node n, Text *out) {
 }
 
 /* Sample values for the prelude's slots, batch 3. Wild: with zeros of both signs, NaN and infinities. */
-static void case_samples(double *data, const double *slots[CASE_SLOTS], bool wild) {
+static inline void case_samples(double *data, const double *slots[CASE_SLOTS], bool wild) {
   static const double special[] = {0, -0.0, NAN, INFINITY, -INFINITY, 1, -1, 0.5, 3};
   const size_t specials = sizeof special / sizeof special[0];
   uint64_t state = 12345;
@@ -136,7 +140,7 @@ static void case_samples(double *data, const double *slots[CASE_SLOTS], bool wil
 enum { CASE_VALUES = 32 * CASE_SLOTS };
 
 /* The largest difference between the outputs of two graphs, relative to 1 or the value; NaN equals NaN, inf equals inf. */
-static double case_difference(const Graph *a, const Graph *b, bool wild) {
+static inline double case_difference(const Graph *a, const Graph *b, bool wild) {
   double data[CASE_VALUES], worst = 0;
   InterpInput input = {.batch = {3, 3, 3, 3}, .step = 5, .steps = 10, .epoch = 2, .seed = 7, .draw = 1};
   const double *slots[CASE_SLOTS];
