@@ -29,13 +29,13 @@ Ast build(Parser *p, AstKind kind, Span span, Token name, const Ast *children) {
   return make(p, kind, span, name, children, ast_arity(kind));
 }
 
-Ast build_binary(Parser *p, Span span, AstOp op, Ast left, Ast right) {
+Ast build_binary_expr(Parser *p, Span span, AstOp op, Ast left, Ast right) {
   const Ast node = build(p, AST_BINARY, span, token_none(), OF(left, right));
   node_of(p, node)->op = (uint8_t)op;
   return node;
 }
 
-Ast build_unary(Parser *p, Span span, AstOp op, Ast operand) {
+Ast build_unary_expr(Parser *p, Span span, AstOp op, Ast operand) {
   const Ast node = build(p, AST_UNARY, span, token_none(), OF(operand));
   node_of(p, node)->op = (uint8_t)op;
   return node;
@@ -52,7 +52,7 @@ Ast build_bool(Parser *p, Span span, bool value) {
   return node;
 }
 
-Ast build_number(Parser *p, Span span, Token number) {
+Ast build_number_literal(Parser *p, Span span, Token number) {
   const Ast node = build(p, AST_NUMBER, span, token_none(), NULL);
   const char *text = p->source->text + (number.begin - p->source->base);
   const size_t length = number.end - number.begin;

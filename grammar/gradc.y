@@ -207,37 +207,37 @@ pipe: or
   | pipe "|>" postfix                    { $$ = build(p, AST_PIPE, @$, token_none(), OF($1, $3)); }
   ;
 or: and
-  | or "or" and                          { $$ = build_binary(p, @$, OP_OR, $1, $3); }
+  | or "or" and                          { $$ = build_binary_expr(p, @$, OP_OR, $1, $3); }
   ;
 and: not
-  | and "and" not                        { $$ = build_binary(p, @$, OP_AND, $1, $3); }
+  | and "and" not                        { $$ = build_binary_expr(p, @$, OP_AND, $1, $3); }
   ;
 not: comparison
-  | "not" not                            { $$ = build_unary(p, @$, OP_NOT, $2); }
+  | "not" not                            { $$ = build_unary_expr(p, @$, OP_NOT, $2); }
   ;
 comparison: range
-  | range "<" range                      { $$ = build_binary(p, @$, OP_LT, $1, $3); }
-  | range "<=" range                     { $$ = build_binary(p, @$, OP_LE, $1, $3); }
-  | range ">" range                      { $$ = build_binary(p, @$, OP_GT, $1, $3); }
-  | range ">=" range                     { $$ = build_binary(p, @$, OP_GE, $1, $3); }
-  | range "==" range                     { $$ = build_binary(p, @$, OP_EQ, $1, $3); }
-  | range "!=" range                     { $$ = build_binary(p, @$, OP_NE, $1, $3); }
+  | range "<" range                      { $$ = build_binary_expr(p, @$, OP_LT, $1, $3); }
+  | range "<=" range                     { $$ = build_binary_expr(p, @$, OP_LE, $1, $3); }
+  | range ">" range                      { $$ = build_binary_expr(p, @$, OP_GT, $1, $3); }
+  | range ">=" range                     { $$ = build_binary_expr(p, @$, OP_GE, $1, $3); }
+  | range "==" range                     { $$ = build_binary_expr(p, @$, OP_EQ, $1, $3); }
+  | range "!=" range                     { $$ = build_binary_expr(p, @$, OP_NE, $1, $3); }
   ;
 range: sum
-  | sum ".." sum                         { $$ = build_binary(p, @$, OP_RANGE, $1, $3); }
+  | sum ".." sum                         { $$ = build_binary_expr(p, @$, OP_RANGE, $1, $3); }
   ;
 sum: product
-  | sum "+" product                      { $$ = build_binary(p, @$, OP_ADD, $1, $3); }
-  | sum "-" product                      { $$ = build_binary(p, @$, OP_SUB, $1, $3); }
+  | sum "+" product                      { $$ = build_binary_expr(p, @$, OP_ADD, $1, $3); }
+  | sum "-" product                      { $$ = build_binary_expr(p, @$, OP_SUB, $1, $3); }
   ;
 product: unary
-  | product "*" unary                    { $$ = build_binary(p, @$, OP_MUL, $1, $3); }
-  | product "/" unary                    { $$ = build_binary(p, @$, OP_DIV, $1, $3); }
-  | product "@" unary                    { $$ = build_binary(p, @$, OP_MATMUL, $1, $3); }
+  | product "*" unary                    { $$ = build_binary_expr(p, @$, OP_MUL, $1, $3); }
+  | product "/" unary                    { $$ = build_binary_expr(p, @$, OP_DIV, $1, $3); }
+  | product "@" unary                    { $$ = build_binary_expr(p, @$, OP_MATMUL, $1, $3); }
   ;
 unary: postfix
-  | "-" unary                            { $$ = build_unary(p, @$, OP_NEG, $2); }
-  | postfix "^" unary                    { $$ = build_binary(p, @$, OP_POW, $1, $3); }
+  | "-" unary                            { $$ = build_unary_expr(p, @$, OP_NEG, $2); }
+  | postfix "^" unary                    { $$ = build_binary_expr(p, @$, OP_POW, $1, $3); }
   ;
 postfix: primary
   | postfix "(" arguments ")"            { $$ = build(p, AST_CALL, @$, token_none(), OF($1, build_list(p, @3, $3))); }
@@ -278,7 +278,7 @@ some_expressions: expr                   { $$ = build_first(p, $1); }
   | some_expressions "," expr            { $$ = build_more(p, $1, $3); }
   ;
 primary: name                            { $$ = build(p, AST_NAME, @$, $1, NULL); }
-  | NUMBER                               { $$ = build_number(p, @$, $1); }
+  | NUMBER                               { $$ = build_number_literal(p, @$, $1); }
   | STRING                               { $$ = build_string(p, @$, $1); }
   | "true"                               { $$ = build_bool(p, @$, true); }
   | "false"                              { $$ = build_bool(p, @$, false); }

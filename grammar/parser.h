@@ -85,11 +85,11 @@ uint32_t tokens_sync(const Parser *p);
 #define OF(...) ((const Ast[]){__VA_ARGS__})
 static const Ast no_ast = {0};
 Ast build(Parser *p, AstKind kind, Span span, Token name, const Ast *children);
-Ast build_binary(Parser *p, Span span, AstOp op, Ast left, Ast right);
-Ast build_unary(Parser *p, Span span, AstOp op, Ast operand);
+Ast build_binary_expr(Parser *p, Span span, AstOp op, Ast left, Ast right);
+Ast build_unary_expr(Parser *p, Span span, AstOp op, Ast operand);
 Ast build_flag(Parser *p, Ast node);
 Ast build_bool(Parser *p, Span span, bool value);
-Ast build_number(Parser *p, Span span, Token number);
+Ast build_number_literal(Parser *p, Span span, Token number);
 Ast build_string(Parser *p, Span span, Token string);
 Ast build_import(Parser *p, Span span, Token path, Token name);
 Ast build_setting(Parser *p, Span span, Token name, Token pattern, Ast value);

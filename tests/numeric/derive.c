@@ -145,7 +145,7 @@ static void test_elementwise(void **state) {
 /* ---- structure ---- */
 
 static const char *const structures[] = {
-    "select p x y", "cast x : f32 [batch, 4] | mul $1 y", "mark x | mul $1 x",
+    "select p x y", "cast x : f32 [batch, 4] | mul $1 y", "mark x {0} | mul $1 x",
     "broadcast v {1} | mul $1 x", "broadcast t {0, 2, 3} : f32 [batch, 5, 2, 3]", "broadcast s",
     "reshape t : f32 [batch, 6]", "transpose t {2, 0, 1} : f32 [3, batch, 2] | exp $1 : f32 [3, batch, 2]",
     "slice x {0, -1, 1, 1, 2, 2} : f32 [batch, 2]", "slice t {0, -1, 1, 1, 1, 1, 0, 2, 2} : f32 [batch, 1, 2]",
