@@ -85,6 +85,7 @@ void form_add_dep(Form *form, uint32_t dep);
 
 /* nest.c */
 void nest_build(Fuse *f, Form *form);
+Affine affine_memory(const Fuse *f, const Dims *dims, const IndexMap *map, bool slot);
 Affine affine_zero(void);
 Affine affine_axis(uint32_t axis);
 bool affine_equal(const Affine *a, const Affine *b);

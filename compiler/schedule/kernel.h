@@ -143,7 +143,7 @@ typedef struct {
   uint8_t type;            /* Type */
   bool is_slot;
   uint32_t slot;
-  Shape shape;             /* of the graph */
+  Shape shape;             /* of the graph; in memory a batch axis lies outermost, whatever its place in the shape */
   Extent size;             /* elements; (count * batch where batched) */
   int64_t pad;             /* bytes of slack behind it, so that whole vectors may be read */
   uint32_t first_phase, last_phase;

@@ -77,6 +77,22 @@ static Affine affine_linear(const Fuse *f, const Dims *dims, const IndexMap *map
   return a;
 }
 
+/* Where an element lies in memory. A value that we lay out has its batch axis outermost, whatever its place in the shape, so
+ * that no other stride or offset grows with the batch; slots are row-major, as the caller gives them. */
+Affine affine_memory(const Fuse *f, const Dims *dims, const IndexMap *map, bool slot) {
+  if (slot) return affine_linear(f, dims, map);
+  Affine a = affine_zero();
+  int64_t stride = 1;
+  for (uint32_t i = dims->rank; i-- > 0;) {
+    if (dim_is_batch(dims->dims[i])) continue;
+    affine_add(f, &a, &map->index[i], stride, -1);
+    stride *= dims->dims[i];
+  }
+  for (uint32_t i = dims->rank; i-- > 0;)
+    if (dim_is_batch(dims->dims[i])) affine_add(f, &a, &map->index[i], stride, -1);
+  return a;
+}
+
 static int32_t add_expr(Nest *b, Expr e) {
   for (uint32_t i = 0; i < b->stage->exprs.count; i++) { /* equal expressions once */
     const Expr *x = &b->stage->exprs.data[i];
@@ -115,8 +131,9 @@ static bool guards_equal(const Load *l, const Nest *b) {
 /* A load of node n (kept, or a slot), dense in memory with `dims`, at `map`. */
 static int32_t make_load(Nest *b, Node n, const Dims *dims, const IndexMap *map) {
   Fuse *f = b->f;
-  const Affine at = affine_linear(f, dims, map);
-  const uint32_t buffer = node_prim(f->g, n) == P_SLOT ? schedule_slot_buffer(f, (uint32_t)node_attr(f->g, n)[0])
+  const bool slot = node_prim(f->g, n) == P_SLOT;
+  const Affine at = affine_memory(f, dims, map, slot);
+  const uint32_t buffer = slot ? schedule_slot_buffer(f, (uint32_t)node_attr(f->g, n)[0])
                                                        : schedule_buffer(f, n);
   uint32_t i = 0;
   for (; i < b->stage->loads.count; i++)
@@ -365,7 +382,7 @@ static void store_placed(Nest *b, uint32_t buffer, const Dims *dims, const int64
     affine_add(b->f, &map.index[i], &b->identity.index[i], step ? step[i] : 1, -1);
     map.index[i].offset += start ? start[i] : 0;
   }
-  const Affine at = affine_linear(b->f, dims, &map);
+  const Affine at = affine_memory(b->f, dims, &map, b->f->s->buffers.data[buffer].is_slot);
   add_store(b, buffer, &at, value);
 }
 

@@ -62,14 +62,9 @@ static int32_t node_expr(const Form *t, Node n) {
 
 static void store_node(Fuse *f, Form *t, Node n, uint32_t buffer) {
   const Dims *dims = node_dims(f->g, n);
-  Affine at = affine_zero();
-  int64_t stride = 1;
-  int8_t batch = -1;
-  for (uint32_t i = dims->rank; i-- > 0;) {
-    at.stride[i] = stride, at.batch[i] = batch;
-    if (dim_is_batch(dims->dims[i])) batch = (int8_t)(DIM_BATCH - dims->dims[i]);
-    else stride *= dims->dims[i];
-  }
+  IndexMap map = {.rank = (uint8_t)dims->rank};
+  for (uint32_t i = 0; i < dims->rank; i++) map.index[i] = affine_axis(i);
+  const Affine at = affine_memory(f, dims, &map, f->s->buffers.data[buffer].is_slot);
   vec_push(&t->stage.stores, ((Store){.at = at, .value = node_expr(t, n)}));
   vec_push(&t->store_buffers, buffer);
 }
