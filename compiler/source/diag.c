@@ -76,6 +76,11 @@ void diag_hint(Session *s, Diag *d, const char *format, ...) {
   va_end(args);
 }
 
+void diag_at(Session *s, Diag *d, const char *file, uint32_t line) {
+  d->file = arena_text(&s->arena, file, strlen(file));
+  d->line = line;
+}
+
 _Noreturn void diag_bug(const Session *s, Span span, const char *file, int line, const char *format, ...) {
   va_list args;
   va_start(args, format);

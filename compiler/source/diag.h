@@ -25,6 +25,8 @@ typedef struct Diag {
   DiagKind kind;
   const char *slug; /* "unknown-name": stable, documented in docs/errors.md, one golden test each */
   Span span;
+  const char *file;   /* where there is no span: a place in a file that is not compiled, such as a table; or NULL */
+  uint32_t line;      /* of `file`; 0: the file as a whole */
   const char *text;   /* one sentence, no full stop */
   const char *label;  /* under the caret, or NULL */
   DiagNote *notes, *last_note;
@@ -51,6 +53,8 @@ Diag *diag_limit(Session *s, const char *slug, Span span, const char *format, ..
 void diag_label(Session *s, Diag *d, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void diag_note(Session *s, Diag *d, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
 void diag_hint(Session *s, Diag *d, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The place of a diagnostic without a span: a line of a data file (0: the whole file). */
+void diag_at(Session *s, Diag *d, const char *file, uint32_t line);
 /* Our bug: prints file and line of the compiler, the source's place where known, how to report it; exits with 70. */
 _Noreturn void diag_bug(const Session *s, Span span, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 5, 6)));

@@ -115,6 +115,9 @@ static void add_place(Text *out, const Session *s, Span span, bool color) {
 static void render_one(const Session *s, const Diag *d, Text *out, bool color) {
   const char *paint = color ? kind_colors[d->kind] : "", *plain = color ? "\033[0m" : "";
   add_place(out, s, d->span, color);
+  if (d->file) text_printf(out, "%s%s:", color ? "\033[1m" : "", d->file);
+  if (d->file && d->line) text_printf(out, "%u:", d->line);
+  if (d->file) text_printf(out, "%s ", color ? "\033[0m" : "");
   text_printf(out, "%s%s:%s %s [%s]\n", paint, kind_words[d->kind], plain, d->text, d->slug);
   show_span(out, s, d->span, d->label, paint);
   for (const DiagNote *note = d->notes; note; note = note->next) {
@@ -175,6 +178,16 @@ static void add_json_place(Text *out, const Session *s, Span span) {
               last.column);
 }
 
+static void add_json_line(Text *out, const Diag *d) {
+  text_add(out, "\"file\":");
+  add_json_string(out, d->file);
+  if (d->line)
+    text_printf(out, ",\"line\":%u", d->line);
+  else
+    text_add(out, ",\"line\":null");
+  text_add(out, ",\"column\":null,\"end_line\":null,\"end_column\":null");
+}
+
 static void add_json_field(Text *out, const char *name, const char *text) {
   text_printf(out, ",\"%s\":", name);
   add_json_string(out, text);
@@ -184,7 +197,10 @@ void render_json(const Session *s, Text *out) {
   text_add(out, "[");
   for (const Diag *d = s->diags; d; d = d->next) {
     text_printf(out, "%s{\"kind\":\"%s\",\"slug\":\"%s\",", d == s->diags ? "" : ",", kind_words[d->kind], d->slug);
-    add_json_place(out, s, d->span);
+    if (d->file)
+      add_json_line(out, d);
+    else
+      add_json_place(out, s, d->span);
     add_json_field(out, "text", d->text);
     add_json_field(out, "label", d->label);
     text_add(out, ",\"notes\":[");

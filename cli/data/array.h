@@ -1,0 +1,40 @@
+/* array.h: arrays of numbers in a file: IDX (the MNIST family) and NPY. Rows are the first axis. */
+#ifndef GRADC_ARRAY_H
+#define GRADC_ARRAY_H
+#include "bytes.h"
+
+enum { ARRAY_MAX_RANK = 8 };
+
+typedef enum {
+  ARRAY_BOOL, ARRAY_U8, ARRAY_I8, ARRAY_U16, ARRAY_I16, ARRAY_U32, ARRAY_I32, ARRAY_U64, ARRAY_I64, ARRAY_F32, ARRAY_F64
+} ArrayType;
+
+typedef struct {
+  const char *path;
+  ArrayType type;
+  bool big_endian;
+  bool columns_first;   /* NPY's Fortran order: the first axis is contiguous */
+  uint32_t rank;        /* at least 1 */
+  int64_t dims[ARRAY_MAX_RANK];
+  int64_t row;          /* elements of a row: the product of dims[1..] */
+  const unsigned char *elements;
+  Bytes bytes;
+} Array;
+
+/* Reads the array in a file by what the file begins with. NULL after a diagnostic: unreadable, no array, truncated, extents
+ * whose product overflows, objects instead of numbers. */
+Array *array_read(Session *s, const char *path, Span span);
+void array_free(Array *array); /* NULL is allowed */
+/* The elements of a row, as doubles. */
+void array_row(const Array *array, int64_t row, double *values);
+uint32_t array_size_of(ArrayType type);
+
+/* Internal: fill `array` (path and bytes are set) from the bytes of one format. False after a diagnostic. */
+bool array_parse_idx(Session *s, Array *array, Span span);
+bool array_parse_npy(Session *s, Array *array, Span span);
+/* Internal: the row size, and whether the bytes from `offset` hold exactly the elements. */
+bool array_check(Session *s, Array *array, Span span, size_t offset, const char *format);
+/* Internal: a diagnostic about the file; its text is one sentence. */
+Diag *array_fail(Session *s, const Array *array, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+#endif
