@@ -1,0 +1,142 @@
+/* Schedules against the oracle: run with plain loops as kernel.h describes them, they must give the graph's values. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "interp.h"
+#include "kernel_run.h"
+#include "model_graph.h"
+#include "random_graph.h"
+#include "scheduled.h"
+
+static char failing[40]; /* what is being tested, for messages */
+static const Machine machine = {32, 16, 32 << 10, 512 << 10, 8 << 20};
+
+static int64_t count_of(const Graph *g, Shape shape, int64_t batch) {
+  int64_t n;
+  assert_true(dims_size(shape_dims(g, shape), batch, &n));
+  return n;
+}
+
+/* Values of all slots from a small generator; labels below `classes`. */
+static double **make_slots(const Graph *g, int64_t batch, int64_t classes) {
+  double **slots = mem_zero(g->slots.count + 1, sizeof *slots);
+  uint32_t state = 12345;
+  for (uint32_t i = 0; i < g->slots.count; i++) {
+    const int64_t n = count_of(g, g->slots.data[i].shape, batch);
+    slots[i] = mem_zero((size_t)n + 1, sizeof(double));
+    for (int64_t k = 0; k < n; k++) {
+      state = state * 1664525u + 1013904223u;
+      const double u = (double)(state >> 8) * 0x1p-24;
+      slots[i][k] = g->slots.data[i].type == TYPE_I32 ? floor(u * (double)classes) : u - (strchr(g->slots.data[i].name, '/') ? 0 : 0.5);
+    }
+  }
+  return slots;
+}
+
+static void free_slots(const Graph *g, double **slots) {
+  for (uint32_t i = 0; i < g->slots.count; i++) free(slots[i]);
+  free(slots);
+}
+
+static void compare(const Graph *g, Interp *oracle, Node node, const double *values, double tolerance, const char *what, const int64_t *batch) {
+  int64_t n;
+  const double *want = interp_value(oracle, node, &n);
+  double top = 1e-30;
+  for (int64_t i = 0; i < n; i++) top = fmax(top, fabs(want[i]));
+  for (int64_t i = 0; i < n; i++) {
+    const double got = values[batch ? place_of(g, node, batch, i) : i];
+    if (!(fabs(got - want[i]) <= tolerance * top))
+      fail_msg("%s: %s, element %lld of %lld: %.17g, the oracle says %.17g", failing, what, (long long)i, (long long)n, got, want[i]);
+  }
+}
+
+/* Schedules the graph, runs it, compares every output and every written slot. */
+static void check_graph(Graph *from, const InterpInput *input, double tolerance, uint32_t most_phases) {
+  Graph *clean = graph_rebuild(from, true), *g = schedule_lower(clean);
+  const char *wrong = graph_verify(g);
+  if (wrong) fail_msg("%s: %s", failing, wrong);
+  Schedule *s = schedule_graph(g->session, g, &machine);
+  if (getenv("SHOW")) {
+    Text text = {0};
+    graph_print(g, &text), schedule_print(s, &text);
+    puts(text_get(&text));
+    text_free(&text);
+  }
+  assert_true(!most_phases || s->phases <= most_phases);
+  Interp *oracle = interp_new(from, input);
+  KernelRun run = {.s = s, .step = input->step, .steps = input->steps, .epoch = input->epoch, .seed = input->seed, .draw = input->draw};
+  memcpy(run.batch, input->batch, sizeof run.batch);
+  kernel_run_open(&run, input->slots);
+  kernel_run(&run);
+  for (uint32_t i = 0; i < from->outputs.count; i++) {
+    const Output *o = &from->outputs.data[i];
+    if (o->kind != OUT_SLOT) {
+      compare(from, oracle, o->node, run.buffers[s->output_buffer.data[i]], tolerance, o->name, run.batch);
+      if (o->weight.id) compare(from, oracle, o->weight, run.buffers[s->weight_buffer.data[i]], tolerance, "weight", NULL);
+      continue;
+    }
+    for (uint32_t b = 0; b < s->buffers.count; b++)
+      if (s->buffers.data[b].is_slot && s->buffers.data[b].slot == o->slot)
+        compare(from, oracle, o->node, run.buffers[b], tolerance, g->slots.data[o->slot].name, NULL);
+  }
+  kernel_run_close(&run);
+  interp_free(oracle);
+  schedule_free(s);
+  graph_free(g), graph_free(clean);
+}
+
+static void classifier(Type type, const int64_t *sizes, uint32_t count, MgOptimizer kind, int64_t batch, double tolerance, uint32_t phases) {
+  Session s = {0};
+  Graph *g = mg_classifier(&s, type, sizes, count, kind);
+  double **slots = make_slots(g, batch, sizes[count - 1]);
+  const InterpInput input = {.slots = (const double *const *)slots, .batch = {batch}, .step = 3, .steps = 10, .epoch = 1, .seed = 7, .draw = 3};
+  check_graph(g, &input, tolerance, phases);
+  free_slots(g, slots);
+  graph_free(g);
+  session_free(&s);
+}
+
+static void test_momentum_step(void **state) {
+  classifier(TYPE_F64, (int64_t[]){7, 5, 3}, 3, MG_MOMENTUM, 6, 1e-12, 3);
+  classifier(TYPE_F32, (int64_t[]){20, 17, 10}, 3, MG_MOMENTUM, 19, 2e-5, 3);
+}
+
+static void test_adam_step(void **state) {
+  classifier(TYPE_F64, (int64_t[]){7, 5, 4, 3}, 4, MG_ADAM, 6, 1e-12, 3);
+  classifier(TYPE_F64, (int64_t[]){3, 2}, 2, MG_ADAM, 1, 1e-12, 0);
+}
+
+static void test_extents_of_one(void **state) {
+  classifier(TYPE_F64, (int64_t[]){1, 1, 2}, 3, MG_MOMENTUM, 5, 1e-12, 0);
+  classifier(TYPE_F64, (int64_t[]){2, 16, 1}, 3, MG_MOMENTUM, 4, 1e-12, 0);
+}
+
+static void test_random_graphs(void **state) {
+  const char *only = getenv("SEED");
+  int checked = 0;
+  for (uint64_t seed = only ? strtoull(only, NULL, 10) : 1; seed <= (only ? strtoull(only, NULL, 10) : 400); seed++) {
+    Session s = {0};
+    RandomGraph r = random_graph(&s, seed, TYPE_F64, 12 + (uint32_t)(seed % 30), seed % 2);
+    InterpInput input = random_input(&r);
+    input.round_f32 = true;
+    bool narrow = false; /* sums of f32 values in other orders differ by their rounding */
+    for (uint32_t id = 1; id < r.g->nodes.count; id++) narrow |= node_type(r.g, (Node){id}) == TYPE_F32;
+    snprintf(failing, sizeof failing, "seed %llu", (unsigned long long)seed);
+    if (!leaves_language(r.g)) check_graph(r.g, &input, narrow ? 1e-4 : 1e-10, 0), checked++;
+    random_graph_free(&r);
+    session_free(&s);
+  }
+  assert_true(only || checked > 100);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_momentum_step), cmocka_unit_test(test_adam_step), cmocka_unit_test(test_extents_of_one),
+                                     cmocka_unit_test(test_random_graphs)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
