@@ -100,14 +100,14 @@ static void add_metadata(Text *text, GradcModel *model, const GradcPair *pairs, 
   number_text(model->progress.epoch, epoch);
   const GradcPair own[OWN] = {{"gradc.epoch", epoch}, {"gradc.hash", hash}, {"gradc.model", model->program->name},
                               {"gradc.seed", seed},   {"gradc.step", step}};
-  GradcPair *all = malloc((size_t)(OWN + count) * sizeof *all);
+  GradcPair *all = malloc(((size_t)OWN + (size_t)count) * sizeof *all);
   if (!all) {
     text->failed = true;
     return;
   }
   memcpy(all, own, sizeof own);
   if (count) memcpy(all + OWN, pairs, (size_t)count * sizeof *pairs);
-  qsort(all, (size_t)(OWN + count), sizeof *all, by_key);
+  qsort(all, (size_t)OWN + (size_t)count, sizeof *all, by_key);
   add_text(text, "\"__metadata__\":{");
   for (int i = 0; i < OWN + count; i++) {
     if (i) add_text(text, ",");
@@ -280,7 +280,7 @@ static GradcStatus check_model(GradcModel *model, const GradcFile *file) {
     return differs ? gradc_fail(message, GRADC_ERROR_MISMATCH, "\"%s\" does not fit the model \"%s\": %s", path, name, difference)
                    : GRADC_OK;
   if (!differs) snprintf(difference, sizeof difference, "its inputs or targets are others");
-  if (strcmp(name, model->program->name))
+  if (strcmp(name, model->program->name) != 0)
     return gradc_fail(message, GRADC_ERROR_MISMATCH, "\"%s\" is a checkpoint of the model \"%s\", not of \"%s\": %s", path,
                       name, model->program->name, difference);
   return gradc_fail(message, GRADC_ERROR_MISMATCH, "\"%s\" is a checkpoint of another version of the model \"%s\": %s", path,

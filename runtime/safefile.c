@@ -41,7 +41,7 @@ static const char *base_of(const char *path) {
 /* BASE.tmp- and then only digits and '-'. */
 static bool is_temporary(const char *name, const char *base) {
   size_t length = strlen(base);
-  if (strncmp(name, base, length) || strncmp(name + length, ".tmp-", 5)) return false;
+  if (strncmp(name, base, length) != 0 || strncmp(name + length, ".tmp-", 5) != 0) return false;
   const char *rest = name + length + 5;
   return *rest && strspn(rest, "0123456789-") == strlen(rest);
 }

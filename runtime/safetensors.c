@@ -176,7 +176,7 @@ static GradcStatus read_header(Reader *reader) {
     const char *name = gradc_json_string(json);
     if (!gradc_json_expect(json, ':') || !name) break;
     GradcStatus status;
-    if (strcmp(name, "__metadata__")) status = read_tensor(reader, name);
+    if (strcmp(name, "__metadata__") != 0) status = read_tensor(reader, name);
     else if (metadata) status = refuse(reader, "the key \"__metadata__\" stands twice in its header");
     else status = read_metadata(reader), metadata = true;
     if (status) return status;
@@ -275,11 +275,11 @@ static GradcStatus file_error(GradcMessage *message, const char *path, int error
 /* Reads a whole regular file into *bytes, which the caller frees. */
 static GradcStatus read_all(const char *path, char **bytes, int64_t *size, GradcMessage *message) {
   struct stat info;
+  *bytes = NULL, *size = 0;
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* not to wait for the other end of a pipe */
   if (fd < 0) return file_error(message, path, errno);
   GradcStatus status = GRADC_OK;
   int64_t got = 0;
-  *bytes = NULL;
   if (fstat(fd, &info)) {
     status = file_error(message, path, errno);
   } else if (!S_ISREG(info.st_mode)) {

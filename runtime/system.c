@@ -18,7 +18,7 @@ static int64_t read_number(const char *path, const char *key) {
   size_t length = strlen(key);
   while (number < 0 && fgets(line, sizeof line, file)) {
     char *end = NULL;
-    if (strncmp(line, key, length)) continue;
+    if (strncmp(line, key, length) != 0) continue;
     long long value = strtoll(line + length, &end, 10);
     if (end != line + length && value >= 0) number = value;
   }

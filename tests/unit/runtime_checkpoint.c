@@ -271,7 +271,8 @@ static void test_accepted(void **state) {
                        "\"empty\":{\"dtype\":\"F64\",\"shape\":[3,0],\"data_offsets\":[2,2]},"
                        "\"half\":{\"dtype\":\"F16\",\"shape\":[6],\"data_offsets\":[2,14]},"
                        "\"brain\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[14,18]},"
-                       "\"double\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[18,26]}}  ";
+                       "\"double\":{\"dtype\":\"F64\",\"shape\":[1],\"data_offsets\":[18,26]},"
+                       "\"__metadata__\":{\"\\u20AC\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u000b\"}}  ";
   const uint16_t halves[] = {0x3c00, 0x3c00, 0xc000, 0x0001, 0x7c00, 0x7bff, 0x8000, 0x3f80, 0xc049};
   double third = 1.0 / 3;
   char bytes[1024];
@@ -285,6 +286,7 @@ static void test_accepted(void **state) {
   double wide[8];
   if (gradc_file_open(place->path, &file, &message)) fail_msg("%s", message.text);
   assert_int_equal(gradc_file_count(file), 5);
+  assert_string_equal(gradc_file_value(file, "\xe2\x82\xac"), "\"\\/\b\f\n\r\t\v");
   assert_true(gradc_file_find(file, "z\xc3\xa9\xf0\x9f\x98\x80") >= 0);
   assert_int_equal(gradc_file_read(file, gradc_file_find(file, "half"), GRADC_F32, values, NULL), GRADC_OK);
   const float expected[] = {1, -2, 0x1p-24f, INFINITY, 65504, -0.0f};
@@ -378,6 +380,21 @@ static void test_arguments(void **state) {
   assert_int_equal(gradc_load(model, NULL), GRADC_ERROR_ARGUMENT);
   assert_int_equal(gradc_load(NULL, place->path), GRADC_ERROR_ARGUMENT);
   assert_int_equal(gradc_load_file(model, NULL), GRADC_ERROR_ARGUMENT);
+  GradcProgram wrong_program = program;
+  GradcSlot wrong_slots[SLOTS];
+  GradcModel *damaged;
+  int64_t capacity = 8;
+  wrong_program.name = "\xff";
+  assert_int_equal(gradc_create(&wrong_program, 1, &capacity, 1, &damaged, NULL), GRADC_OK);
+  assert_int_equal(gradc_save(damaged, place->path, NULL, 0), GRADC_ERROR_PROGRAM);
+  gradc_free(damaged);
+  memcpy(wrong_slots, slots, sizeof slots);
+  wrong_slots[SLOT_V].name = "dense.W"; /* twice */
+  wrong_program.name = "line", wrong_program.slots = wrong_slots;
+  assert_int_equal(gradc_create(&wrong_program, 1, &capacity, 1, &damaged, NULL), GRADC_OK);
+  assert_int_equal(gradc_save(damaged, place->path, NULL, 0), GRADC_ERROR_PROGRAM);
+  assert_string_equal(gradc_message(damaged), "the compiled model \"line\" is damaged: the slot name \"dense.W\"");
+  gradc_free(damaged);
   gradc_progress(model)->epoch = NAN;
   assert_int_equal(gradc_save(model, place->path, NULL, 0), GRADC_ERROR_ARGUMENT);
   assert_int_equal(count_files(place->folder), 0);
