@@ -16,6 +16,7 @@ static const Case cases[] = {
     {"smaller_elementwise", "add #1 #2", "3"},
     {"add_zero", "add x #0", "x"},
     {"add_zero", "add #0 x", "x"},
+    {"add_same", "add x x", "mul(x, 2)"},
     {"add_neg", "neg y | add x $1", "sub(x, y)"},
     {"neg_add", "neg x | exp y | add $1 $2", "sub(exp(y), x)"},
     {"add_masks", "select p x #0 | select p y #0 | add $1 $2", "select(p, add(x, y), 0)"},
