@@ -72,6 +72,7 @@ Node rule_add_pads(Graph *g, const Draft *d);
 Node rule_reduce_ones(Graph *g, const Draft *d);
 Node rule_reduce_empty(Graph *g, const Draft *d);
 Node rule_reduce_broadcast(Graph *g, const Draft *d);
+Node rule_sum_mask(Graph *g, const Draft *d);
 Node rule_sum_of_sum(Graph *g, const Draft *d);
 Node rule_reduce_transposed(Graph *g, const Draft *d);
 Node rule_sum_of_pad(Graph *g, const Draft *d);

@@ -55,6 +55,23 @@ Node rule_reduce_broadcast(Graph *g, const Draft *d) {
   return build_broadcast(g, made, d->shape, kept);
 }
 
+/* Where the mask is one and the same along all summed axes. */
+Node rule_sum_mask(Graph *g, const Draft *d) {
+  const Node mask = node_in(g, d->in[0], 0), taken = node_in(g, d->in[0], 1), zero = node_in(g, d->in[0], 2);
+  int64_t axes[DRAFT_ATTRS];
+  const uint32_t count = attr_copy(g, mask, axes);
+  for (uint32_t k = 0; k < count; k++) {
+    uint32_t before = 0;
+    for (uint32_t i = 0; i < d->attr_count; i++) {
+      if (d->attr[i] == axes[k]) return NODE_NONE;
+      before += d->attr[i] < axes[k];
+    }
+    axes[k] -= before;
+  }
+  const Node condition = build_broadcast(g, node_in(g, mask, 0), d->shape, axes);
+  return build_select(g, condition, build_reduce(g, P_SUM, taken, d->attr, d->attr_count), build_like(g, zero, 0));
+}
+
 Node rule_sum_of_sum(Graph *g, const Draft *d) {
   const Node inner = d->in[0], x = node_in(g, inner, 0);
   const Dims dims = *node_dims(g, x);
