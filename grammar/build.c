@@ -25,35 +25,43 @@ static Ast make(Parser *p, AstKind kind, Span span, Token name, const Ast *child
 
 static AstNode *node_of(Parser *p, Ast a) { return &p->tree->nodes.data[a.id]; }
 
-Ast build(Parser *p, AstKind kind, Span span, Token name, const Ast *children) {
+Ast ast_build(Parser *p, AstKind kind, Span span, Token name, const Ast *children) {
   return make(p, kind, span, name, children, ast_arity(kind));
 }
 
-Ast build_binary_expr(Parser *p, Span span, AstOp op, Ast left, Ast right) {
-  const Ast node = build(p, AST_BINARY, span, token_none(), OF(left, right));
+Ast ast_plain(Parser *p, AstKind kind, Span span, const Ast *children) {
+  return ast_build(p, kind, span, token_none(), children);
+}
+
+Ast ast_fn(Parser *p, Span span, Token name, const Ast *three, Ast pullback, Ast gradient) {
+  return ast_build(p, AST_FN, span, name, OF(three[0], three[1], three[2], pullback, gradient));
+}
+
+Ast ast_binary(Parser *p, Span span, AstOp op, Ast left, Ast right) {
+  const Ast node = ast_plain(p, AST_BINARY, span, OF(left, right));
   node_of(p, node)->op = (uint8_t)op;
   return node;
 }
 
-Ast build_unary_expr(Parser *p, Span span, AstOp op, Ast operand) {
-  const Ast node = build(p, AST_UNARY, span, token_none(), OF(operand));
+Ast ast_unary(Parser *p, Span span, AstOp op, Ast operand) {
+  const Ast node = ast_plain(p, AST_UNARY, span, OF(operand));
   node_of(p, node)->op = (uint8_t)op;
   return node;
 }
 
-Ast build_flag(Parser *p, Ast node) {
+Ast ast_flagged(Parser *p, Ast node) {
   node_of(p, node)->flag = true;
   return node;
 }
 
-Ast build_bool(Parser *p, Span span, bool value) {
-  const Ast node = build(p, AST_BOOL, span, token_none(), NULL);
+Ast ast_bool(Parser *p, Span span, bool value) {
+  const Ast node = ast_plain(p, AST_BOOL, span, NULL);
   node_of(p, node)->flag = value;
   return node;
 }
 
-Ast build_number_literal(Parser *p, Span span, Token number) {
-  const Ast node = build(p, AST_NUMBER, span, token_none(), NULL);
+Ast ast_number(Parser *p, Span span, Token number) {
+  const Ast node = ast_plain(p, AST_NUMBER, span, NULL);
   const char *text = p->source->text + (number.begin - p->source->base);
   const size_t length = number.end - number.begin;
   node_of(p, node)->number = p->numbers.data[number.value];
@@ -63,26 +71,26 @@ Ast build_number_literal(Parser *p, Span span, Token number) {
 
 static void set_text(Parser *p, Ast node, Token string) { node_of(p, node)->text = p->texts.data[string.value]; }
 
-Ast build_string(Parser *p, Span span, Token string) {
-  const Ast node = build(p, AST_STRING, span, token_none(), NULL);
+Ast ast_string(Parser *p, Span span, Token string) {
+  const Ast node = ast_plain(p, AST_STRING, span, NULL);
   set_text(p, node, string);
   return node;
 }
 
-Ast build_import(Parser *p, Span span, Token path, Token name) {
-  const Ast node = build(p, AST_IMPORT, span, name, NULL);
+Ast ast_import(Parser *p, Span span, Token path, Token name) {
+  const Ast node = ast_build(p, AST_IMPORT, span, name, NULL);
   set_text(p, node, path);
   return node;
 }
 
-Ast build_setting(Parser *p, Span span, Token name, Token pattern, Ast value) {
-  const Ast node = build(p, AST_SETTING, span, name, OF(value));
+Ast ast_setting(Parser *p, Span span, Token name, Token pattern, Ast value) {
+  const Ast node = ast_build(p, AST_SETTING, span, name, OF(value));
   if (pattern.end && ast_kind(p->tree, node) == AST_SETTING) set_text(p, node, pattern);
   return node;
 }
 
-Ast build_optimizer(Parser *p, Span span, Token name, Token all, Ast params, Ast body) {
-  const Ast node = build(p, AST_OPTIMIZER, span, name, OF(params, body));
+Ast ast_optimizer(Parser *p, Span span, Token name, Token all, Ast params, Ast body) {
+  const Ast node = ast_build(p, AST_OPTIMIZER, span, name, OF(params, body));
   node_of(p, node)->flag = all.end != 0;
   if (all.end && strcmp(name_text(&p->s->names, (Name){all.value}), "all")) {
     Diag *d = diag_error(p->s, "unexpected-token", token_span(all), "expected `all`, found `%s`",
@@ -97,7 +105,7 @@ static bool push_names(Parser *p, Ast left, List *names) {
   const AstNode node = *ast_node(p->tree, left);
   if (node.kind == AST_NAME) {
     const Token name = {.value = node.name.id, .begin = node.name_span.begin, .end = node.name_span.end};
-    *names = build_more(p, *names, build(p, AST_PATTERN_NAME, node.span, name, NULL));
+    *names = ast_more(p, *names, ast_build(p, AST_PATTERN_NAME, node.span, name, NULL));
     return true;
   }
   if (node.kind != AST_TUPLE) return false;
@@ -109,17 +117,22 @@ static bool push_names(Parser *p, Ast left, List *names) {
   return true;
 }
 
-Ast build_lambda(Parser *p, Span span, Ast left, Span left_span, Ast body) {
+Ast ast_lambda(Parser *p, Span span, Ast left, Span left_span, Ast body) {
   List names = {0};
   if (!push_names(p, left, &names)) {
     Diag *d = diag_error(p->s, "lambda-names", left_span, "left of `->` stand the names of a function's parameters");
     diag_hint(p->s, d, "`x -> …` or `(x, y) -> …`");
-    return build(p, AST_ERROR, span, token_none(), NULL);
+    return ast_plain(p, AST_ERROR, span, NULL);
   }
-  return build(p, AST_LAMBDA, span, token_none(), OF(build_list(p, left_span, names), body));
+  return ast_plain(p, AST_LAMBDA, span, OF(ast_list(p, left_span, names), body));
 }
 
-Ast build_documented(Parser *p, Ast definition) {
+Ast ast_pipe_lambda(Parser *p, Span span, Ast value, Ast left, Span left_span, Ast body, Span body_span) {
+  const Ast lambda = ast_lambda(p, span_join(left_span, body_span), left, left_span, body);
+  return ast_plain(p, AST_PIPE, span, OF(value, lambda));
+}
+
+Ast ast_documented(Parser *p, Ast definition) {
   AstNode *node = node_of(p, definition);
   while (p->next_doc < p->docs.count && p->docs.data[p->next_doc].token < node->span.begin) p->next_doc++;
   if (p->next_doc < p->docs.count && p->docs.data[p->next_doc].token == node->span.begin) {
@@ -129,15 +142,15 @@ Ast build_documented(Parser *p, Ast definition) {
   return definition;
 }
 
-List build_first(Parser *p, Ast item) { return build_more(p, (List){0}, item); }
+List ast_first(Parser *p, Ast item) { return ast_more(p, (List){0}, item); }
 
-List build_more(Parser *p, List list, Ast item) {
+List ast_more(Parser *p, List list, Ast item) {
   if (!p->cells.count) vec_push(&p->cells, (Cell){0});
   vec_push(&p->cells, ((Cell){item, list.last}));
   return (List){p->cells.count - 1, list.count + 1};
 }
 
-Ast build_list(Parser *p, Span span, List list) {
+Ast ast_list(Parser *p, Span span, List list) {
   Ast *items = mem_alloc(list.count * sizeof *items);
   for (uint32_t i = list.count, cell = list.last; i; cell = p->cells.data[cell].before)
     items[--i] = p->cells.data[cell].item;
@@ -146,14 +159,14 @@ Ast build_list(Parser *p, Span span, List list) {
   return node;
 }
 
-Ast build_tuple(Parser *p, Span span, Ast first, List rest) {
-  List all = build_first(p, first);
+Ast ast_tuple(Parser *p, Span span, Ast first, List rest) {
+  List all = ast_first(p, first);
   Ast *items = mem_alloc(rest.count * sizeof *items);
   for (uint32_t i = rest.count, cell = rest.last; i; cell = p->cells.data[cell].before)
     items[--i] = p->cells.data[cell].item;
-  for (uint32_t i = 0; i < rest.count; i++) all = build_more(p, all, items[i]);
+  for (uint32_t i = 0; i < rest.count; i++) all = ast_more(p, all, items[i]);
   free(items);
-  return build(p, AST_TUPLE, span, token_none(), OF(build_list(p, span, all)));
+  return ast_plain(p, AST_TUPLE, span, OF(ast_list(p, span, all)));
 }
 
-void build_item(Parser *p, Ast definition) { p->items = build_more(p, p->items, build_documented(p, definition)); }
+void ast_item(Parser *p, Ast definition) { p->items = ast_more(p, p->items, ast_documented(p, definition)); }

@@ -1,6 +1,6 @@
 /* parser.h: what scanner, token filter, parser and messages of this folder share. Text becomes tokens (gradc.l), the
  * tokens are put in order (tokens.c: brackets, the ends of statements, words that are keywords only in places), and the
- * grammar (gradc.y) reads them; its actions call build_*. syntax.c words what does not fit. */
+ * grammar (gradc.y) reads them; its actions call ast_*. syntax.c words what does not fit. */
 #ifndef GRADC_PARSER_H
 #define GRADC_PARSER_H
 #include "parse.h"
@@ -84,25 +84,28 @@ uint32_t tokens_sync(const Parser *p);
 /* build.c: nodes. `name` may be token_none(); `children` are as many as the kind has. */
 #define OF(...) ((const Ast[]){__VA_ARGS__})
 static const Ast no_ast = {0};
-Ast build(Parser *p, AstKind kind, Span span, Token name, const Ast *children);
-Ast build_binary_expr(Parser *p, Span span, AstOp op, Ast left, Ast right);
-Ast build_unary_expr(Parser *p, Span span, AstOp op, Ast operand);
-Ast build_flag(Parser *p, Ast node);
-Ast build_bool(Parser *p, Span span, bool value);
-Ast build_number_literal(Parser *p, Span span, Token number);
-Ast build_string(Parser *p, Span span, Token string);
-Ast build_import(Parser *p, Span span, Token path, Token name);
-Ast build_setting(Parser *p, Span span, Token name, Token pattern, Ast value);
-Ast build_optimizer(Parser *p, Span span, Token name, Token all, Ast params, Ast body);
+Ast ast_build(Parser *p, AstKind kind, Span span, Token name, const Ast *children);
+Ast ast_plain(Parser *p, AstKind kind, Span span, const Ast *children); /* without a name */
+Ast ast_fn(Parser *p, Span span, Token name, const Ast *three, Ast pullback, Ast gradient);
+Ast ast_binary(Parser *p, Span span, AstOp op, Ast left, Ast right);
+Ast ast_unary(Parser *p, Span span, AstOp op, Ast operand);
+Ast ast_flagged(Parser *p, Ast node);
+Ast ast_bool(Parser *p, Span span, bool value);
+Ast ast_number(Parser *p, Span span, Token number);
+Ast ast_string(Parser *p, Span span, Token string);
+Ast ast_import(Parser *p, Span span, Token path, Token name);
+Ast ast_setting(Parser *p, Span span, Token name, Token pattern, Ast value);
+Ast ast_optimizer(Parser *p, Span span, Token name, Token all, Ast params, Ast body);
 /* `left -> body`; the left side becomes a LIST of PATTERN_NAME, or is reported. */
-Ast build_lambda(Parser *p, Span span, Ast left, Span left_span, Ast body);
+Ast ast_lambda(Parser *p, Span span, Ast left, Span left_span, Ast body);
+Ast ast_pipe_lambda(Parser *p, Span span, Ast value, Ast left, Span left_span, Ast body, Span body_span);
 /* Gives a definition the `##` comment above it. */
-Ast build_documented(Parser *p, Ast definition);
-List build_first(Parser *p, Ast item);
-List build_more(Parser *p, List list, Ast item);
-Ast build_list(Parser *p, Span span, List list);
-Ast build_tuple(Parser *p, Span span, Ast first, List rest);
-void build_item(Parser *p, Ast definition);
+Ast ast_documented(Parser *p, Ast definition);
+List ast_first(Parser *p, Ast item);
+List ast_more(Parser *p, List list, Ast item);
+Ast ast_list(Parser *p, Span span, List list);
+Ast ast_tuple(Parser *p, Span span, Ast first, List rest);
+void ast_item(Parser *p, Ast definition);
 
 /* syntax.c: reports that the lookahead does not fit; `expected[kind]` is true of what would. */
 void syntax_error(Parser *p, const bool *expected);

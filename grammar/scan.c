@@ -52,8 +52,9 @@ void scan_number(Parser *p, const char *text, int length) {
       !memchr(text, '.', (size_t)length) && !memchr(text, 'e', (size_t)length) && !memchr(text, 'E', (size_t)length);
   if (isinf(value)) {
     diag_error(p->s, "bad-number", read_span(p, length), "this number is too large: the largest is about 1.8e308");
-  } else if (integer && value > 9007199254740992.0) {
-    Diag *d = diag_error(p->s, "bad-number", read_span(p, length), "this integer is too large: the largest is 2^53");
+  } else if (integer && value >= 9007199254740992.0) {
+    Diag *d =
+        diag_error(p->s, "bad-number", read_span(p, length), "this integer is too large: the largest is 2^53 - 1");
     diag_hint(p->s, d, "with a point or an exponent it is a float");
   }
   push_number(p, isinf(value) ? 0 : value, length);

@@ -16,6 +16,8 @@ typedef struct {
   bool after_expression; /* an expression ends before it */
 } Slip;
 
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
 /* What a statement goes on with, but for operators and what may stand behind any expression. */
 static const uint8_t joints[] = {T_RPAREN, T_RBRACKET, T_RBRACE, T_COMMA, T_COLON,    T_BE,  T_TILDE,
                                  T_THEN,   T_ELSE,     T_FOR,    T_IN,    T_WHILE,    T_MAX, T_ARROW,
@@ -34,6 +36,7 @@ static const char *quoted(const Slip *e, Token t) {
   return arena_printf(&e->s->arena, "`%.*s`", text_length(t), text_of(e, t));
 }
 
+static bool is_reserved(Token t) { return t.word && t.kind >= T_IF && t.kind <= T_FALSE; }
 static bool ends(Token t) { return t.kind == T_END || t.kind == T_YYEOF || token_is_closing(t.kind); }
 static Token next_of(const Slip *e) { return e->found.kind ? e->tokens[e->at + 1] : e->found; }
 
@@ -90,8 +93,8 @@ static bool say_pipeline(const Slip *e) {
 /* `a <-b` where no assignment can be. */
 static bool say_assignment(const Slip *e) {
   if (e->found.kind != T_ASSIGN) return false;
-  const bool whole = enclosing(e).kind == T_LBRACE && e->expected[T_END] && statement_begin(e) + 1 < e->at &&
-                     !e->tokens[statement_begin(e)].word;
+  const bool statement = e->tokens[statement_begin(e)].kind >= T_IMPORT && e->tokens[statement_begin(e)].kind <= T_NEXT;
+  const bool whole = enclosing(e).kind == T_LBRACE && e->expected[T_END] && !statement;
   Diag *d = diag_error(e->s, "assignment", token_span(e->found),
                        whole ? "only a name can be assigned to" : "`<-` assigns to a name, as a statement of its own");
   if (!whole) diag_hint(e->s, d, "\"less than minus\" is written with a space: `a < -b`");
@@ -132,9 +135,6 @@ static bool say_equals(const Slip *e) {
   } else if (outer.kind == T_LPAREN && e->expected[T_COMMA]) {
     Diag *d = diag_error(e->s, "unexpected-token", token_span(e->found), "only a name can stand left of `=` here");
     diag_hint(e->s, d, "to compare, write `==`");
-  } else if (outer.kind == T_LBRACE && e->expected[T_END] && token_begins_expression(e->tokens[begin].kind) &&
-             e->tokens[begin + 1].word) {
-    return false; /* `a  b = 3` */
   } else {
     Diag *d = diag_error(e->s, "unexpected-token", token_span(e->found), "`=` in an expression");
     diag_hint(e->s, d, "to compare, write `==`");
@@ -171,11 +171,21 @@ static const char *meant_word(const Slip *e, Token t, const char *const *words, 
   return near && !text_is(e, t, near) ? near : NULL;
 }
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+static bool is_one_of(const Slip *e, Token t, const char *const *words, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (text_is(e, t, words[i])) return true;
+  }
+  return false;
+}
 
 /* At the top level: what stands there is no definition. */
 static bool say_definition(const Slip *e) {
   if (!e->expected[T_FN]) return false;
+  if (is_reserved(next_of(e)) && is_one_of(e, e->found, definition_words, COUNT(definition_words))) {
+    const Token name = next_of(e);
+    diag_error(e->s, "missing-name", token_span(name), "%s is reserved and cannot be a name", quoted(e, name));
+    return true;
+  }
   Diag *d = diag_error(e->s, "not-a-definition", token_span(e->found), "expected a definition, found %s",
                        quoted(e, e->found));
   const char *meant = meant_word(e, e->found, definition_words, COUNT(definition_words));
@@ -221,7 +231,7 @@ static int joints_expected(const Slip *e, int *only) {
 static bool say_setting(const Slip *e) {
   const Token outer = enclosing(e);
   if (!begins_statement(e) || outer.kind != T_LBRACE || e->expected[T_NUMBER] || !e->expected[T_NAME]) return false;
-  if (e->found.word && token_begins_expression(next_of(e).kind) && e->found.kind != T_LET) {
+  if (e->found.word && !is_reserved(e->found) && token_begins_expression(next_of(e).kind)) {
     const char *name = name_text(&e->s->names, (Name){e->found.value});
     Diag *d = diag_error(e->s, "missing-token", (Span){e->found.end, e->found.end}, "missing `=` after `%s`", name);
     diag_hint(e->s, d, "a setting is written `%s = …`", name);
@@ -229,6 +239,10 @@ static bool say_setting(const Slip *e) {
   }
   Diag *d =
       diag_error(e->s, "unexpected-token", token_span(e->found), "expected a setting, found %s", quoted(e, e->found));
+  if (is_reserved(e->found) && e->found.kind != T_LET) {
+    diag_hint(e->s, d, "%s is reserved and cannot be a name", quoted(e, e->found));
+    return true;
+  }
   diag_hint(e->s, d,
             e->found.kind == T_LET ? "settings are written without `let`: `name = …`"
                                    : "a setting is written `name = …`");
@@ -264,8 +278,23 @@ static bool say_expression(const Slip *e) {
                   ? diag_error(e->s, "unexpected-token", place, "expected %s, found %s", what, quoted(e, e->found))
                   : diag_error(e->s, "missing-expression", place, "expected %s after %s, found %s", what,
                                quoted(e, before), quoted(e, e->found));
+    if (statement && e->found.kind == T_FOR) {
+      diag_hint(e->s, d, "a loop is an expression: `scan h = start for x in xs { … next … }`");
+    }
+    if (statement && e->found.kind == T_WHILE) {
+      diag_hint(e->s, d, "a loop is an expression: `iterate z = start while … max n { … next … }`");
+    }
     if (e->found.word && !statement) diag_hint(e->s, d, "%s is reserved and cannot be a name", quoted(e, e->found));
   }
+  return true;
+}
+
+/* `target in: []`: a reserved word behind the first word of a statement, where a name was meant. */
+static bool say_reserved(const Slip *e) {
+  if (!e->after_expression || !is_reserved(e->found) || e->before.kind != T_NAME || statement_begin(e) + 1 != e->at)
+    return false;
+  if (!is_one_of(e, e->before, statement_words, COUNT(statement_words))) return false;
+  diag_error(e->s, "missing-name", token_span(e->found), "%s is reserved and cannot be a name", quoted(e, e->found));
   return true;
 }
 
@@ -309,7 +338,7 @@ static bool say_name(const Slip *e) {
     return true;
   }
   if (e->expected[T_LBRACE] && e->found.kind != T_LET) return false; /* `data {`: the name may be left out */
-  const bool at_end = ends(e->found) && e->found.begin == e->found.end;
+  const bool at_end = ends(e->found) && (e->found.newline || e->found.begin == e->found.end);
   const Span place = at_end ? (Span){before.end, before.end} : token_span(e->found);
   Diag *d = diag_error(e->s, "missing-name", place, "expected a name after %s, found %s", quoted(e, before),
                        quoted(e, e->found));
@@ -341,29 +370,53 @@ static const char *list_joints(const Slip *e) {
   return list;
 }
 
+static bool names_element(const Slip *e, Token t) {
+  return text_is(e, t, "float") || text_is(e, t, "int") || text_is(e, t, "bool") || text_is(e, t, "label");
+}
+
+/* In a list of parameters or names: `f(a b)`, `f(x [n])`, `let a, b = …`. */
+static bool say_parameter(const Slip *e) {
+  const int found = e->found.kind;
+  if (e->after_expression) return false;
+  if (e->expected[T_BE] && found == T_COMMA && !e->expected[T_COMMA]) {
+    Diag *d = diag_error(e->s, "unexpected-token", token_span(e->found), "`,` between names without brackets");
+    diag_hint(e->s, d, "several names stand in brackets: `let (a, b) = …`");
+    return true;
+  }
+  if (!e->expected[T_COMMA] || !(e->found.word || token_is_opening(found))) return false;
+  const bool type = e->expected[T_COLON] && (found == T_LBRACKET || names_element(e, e->found));
+  if (e->expected[T_OF] && names_element(e, e->found)) return false;
+  say_missing(e, type ? T_COLON : T_COMMA);
+  return true;
+}
+
+/* A body without its `=`, or a type without its `->`. */
+static void say_body(const Slip *e) {
+  const int found = e->found.kind, next = next_of(e).kind;
+  const bool typed = found == T_LBRACKET || names_element(e, e->found) || next == T_BE || next == T_LBRACE;
+  const bool type = e->expected[T_ARROW] && !ends(e->found) && typed;
+  Diag *d = say_missing(e, type ? T_ARROW : T_BE);
+  if (type)
+    diag_hint(e->s, d, "the type of the result stands behind `->`");
+  else if (e->expected[T_LBRACE])
+    diag_hint(e->s, d, "a body is `= expression` or `{ … }`");
+}
+
 static bool say_joint(const Slip *e) {
   int only = 0;
   const int count = joints_expected(e, &only);
-  const bool element = text_is(e, e->found, "float") || text_is(e, e->found, "int") || text_is(e, e->found, "bool") ||
-                       text_is(e, e->found, "label");
-  if (e->expected[T_OF] && element) {
+  if (e->expected[T_OF] && names_element(e, e->found)) {
     say_missing(e, T_OF);
   } else if (e->expected[T_TILDE]) {
     Diag *d = say_missing(e, e->found.kind == T_LBRACKET && e->expected[T_COLON] ? T_COLON : T_TILDE);
     diag_hint(e->s, d, "write `name: [n, m] ~ start`");
   } else if (e->expected[T_BE] && !e->after_expression && (token_begins_expression(e->found.kind) || ends(e->found))) {
-    const bool type = e->expected[T_ARROW] && e->found.kind != T_LBRACE && !ends(e->found);
-    Diag *d = say_missing(e, type ? T_ARROW : T_BE);
-    if (type)
-      diag_hint(e->s, d, "the type of the result stands behind `->`");
-    else if (e->expected[T_LBRACE])
-      diag_hint(e->s, d, "a body is `= expression` or `{ … }`");
+    say_body(e);
   } else if (e->expected[T_STRING] && !e->expected[T_NAME]) {
     diag_error(e->s, "unexpected-token", token_span(e->found), "expected a text in quotes after %s, found %s",
                quoted(e, e->before), quoted(e, e->found));
   } else if (count == 1 && only == T_END) {
-    Diag *d = diag_error(e->s, "unexpected-token", token_span(e->found), "%s does not fit behind %s",
-                         quoted(e, e->found), quoted(e, e->before));
+    Diag *d = say_missing(e, T_END);
     diag_hint(e->s, d, "a definition or statement ends at a newline or `;`");
   } else if (count == 1 || e->expected[T_THEN] || e->expected[T_ELSE]) {
     say_missing(e, e->expected[T_THEN] ? T_THEN : e->expected[T_ELSE] ? T_ELSE : only);
@@ -376,21 +429,47 @@ static bool say_joint(const Slip *e) {
   return true;
 }
 
+/* Bytes from 0x80 are letters, so signs that only look like ours make names. */
+static bool say_lookalike(const Slip *e, Token t) {
+  static const char *const pairs[][2] = {{"−", "-"},      {"–", "-"},      {"×", "*"},     {"·", "*"},  {"÷", "/"},
+                                         {"→", "->"},     {"←", "<-"},     {"≤", "<="},    {"≥", ">="}, {"≠", "!="},
+                                         {"“", "\""},     {"”", "\""},     {"‘", "\""},    {"’", "'"},  {"…", ".."},
+                                         {"\u00a0", " "}, {"\u200b", " "}, {"\u3000", " "}};
+  for (size_t i = 0; t.word && i < COUNT(pairs); i++) {
+    const uint32_t length = (uint32_t)strlen(pairs[i][0]);
+    if (t.end - t.begin < length || memcmp(text_of(e, t), pairs[i][0], length)) continue;
+    const Span span = {t.begin, t.begin + length};
+    if (*pairs[i][1] > ' ')
+      diag_error(e->s, "lookalike", span, "`%s` is a letter here: write `%s`", pairs[i][0], pairs[i][1]);
+    else
+      diag_error(e->s, "lookalike", span, "this blank counts as a letter: write a space");
+    return true;
+  }
+  return false;
+}
+
+/* What is missing there was said when the brackets were matched. */
+static bool is_said(const Slip *e) {
+  const Token outer = enclosing(e);
+  return e->found.made || (outer.kind && outer.kind != T_LBRACE && e->tokens[outer.link].made);
+}
+
 void syntax_error(Parser *p, const bool *expected) {
   const uint32_t at = p->lookahead;
   Slip e = {
       .p = p, .s = p->s, .tokens = p->tokens.data, .at = at, .expected = expected, .after_expression = expected[T_DOT]};
   e.found = e.tokens[at];
   if (at) e.before = e.tokens[at - 1];
-  if (e.found.made) return;
+  if (is_said(&e)) return;
   if (p->s->errors >= (p->s->max_errors ? p->s->max_errors : 20)) {
     diag_error(p->s, "unexpected-token", token_span(e.found), "unexpected %s",
                quoted(&e, e.found)); /* counted, not shown */
     return;
   }
-  static bool (*const sayings[])(const Slip *) = {say_definition, say_pipeline,      say_chain,   say_assignment,
-                                                  say_equals,     say_operator_line, say_setting, say_expression,
-                                                  say_juxtaposed, say_name,          say_joint};
+  if (say_lookalike(&e, e.found) || say_lookalike(&e, e.before)) return;
+  static bool (*const sayings[])(const Slip *) = {
+      say_definition, say_pipeline, say_chain,      say_assignment, say_equals, say_operator_line, say_setting,
+      say_expression, say_reserved, say_juxtaposed, say_parameter,  say_name,   say_joint};
   for (size_t i = 0; i < COUNT(sayings); i++) {
     if (sayings[i](&e)) return;
   }

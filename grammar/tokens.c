@@ -15,6 +15,7 @@ typedef struct {
   Parser *p;
   Vec(uint32_t) open; /* opening brackets, innermost last */
   Vec(Missing) missing;
+  uint32_t suspect; /* the first brace whose counterpart stands at another depth of the page */
   Tokens out;
 } Filter;
 
@@ -104,9 +105,11 @@ static bool begins_statement(const Parser *p, uint32_t i) {
 static uint32_t closing_place(const Parser *p, uint32_t opening, uint32_t limit) {
   if (token_at(p, opening)->kind == T_LBRACE) return limit;
   const uint32_t indent = indent_at(p, opening);
+  const int before = opening ? token_at(p, opening - 1)->kind : T_END;
+  const bool pattern = before == T_LET || before == T_SCAN || before == T_ITERATE || before == T_FOR;
   for (uint32_t i = opening + 1; i < limit; i++) {
     const Token *t = token_at(p, i);
-    if (t->kind == T_END) return i;
+    if (t->kind == T_END || (pattern && (t->kind == T_BE || t->kind == T_IN))) return i;
     const bool line = t->newline && !is_continued(t[-1].kind) && !continues(t->kind);
     if (line && (begins_statement(p, i) || indent_at(p, i) <= indent)) return i;
     if (token_is_opening(t->kind) && t->link != NO_LINK && t->link < limit) i = t->link;
@@ -122,6 +125,9 @@ static void report_unclosed(Filter *f, uint32_t opening, uint32_t limit) {
   Diag *d = diag_error(p->s, "bracket-never-closed", (Span){place, place}, "missing `%s`",
                        token_spelling(closing_of(open->kind)));
   diag_note(p->s, d, token_span(*open), "this `%s` is never closed", token_spelling(open->kind));
+  if (open->kind == T_LBRACE && f->suspect != NO_LINK && f->suspect > opening) {
+    diag_note(p->s, d, token_span(*token_at(p, f->suspect)), "perhaps it is this one: its `}` stands at another depth");
+  }
   vec_push(&f->missing, ((Missing){at, opening}));
 }
 
@@ -146,7 +152,10 @@ static void close_bracket(Filter *f, uint32_t i) {
   }
   if (depth) {
     close_down_to(f, depth, i);
-    tokens[f->open.data[--f->open.count]].link = i;
+    const uint32_t opening = f->open.data[--f->open.count];
+    const bool first = t->kind == T_RBRACE && t->newline;
+    tokens[opening].link = i;
+    if (first && f->suspect == NO_LINK && indent_at(f->p, i) != indent_at(f->p, opening)) f->suspect = opening;
     return;
   }
   Token *open = f->open.count ? &tokens[f->open.data[f->open.count - 1]] : NULL;
@@ -212,10 +221,14 @@ static void add(Filter *f, Token token) {
   vec_push(&f->out, token);
 }
 
-/* An END before `t`, where a newline there counts. */
+/* An END before `t`, where a newline there counts. Behind an operator it does not, but what can only begin a statement
+ * is not drawn into the one that lacks its end. */
 static void end_statement(Filter *f, const Token *t) {
   const int last = last_kind(f);
-  if (innermost(f) != T_LBRACE || last == T_END || is_continued(last) || continues(t->kind) || t->kind == T_END) return;
+  const uint32_t at = (uint32_t)(t - f->p->tokens.data);
+  const bool begins = !token_is_opening(last) && (begins_statement(f->p, at) || begins_definition(f->p, at));
+  if (innermost(f) != T_LBRACE || last == T_END || t->kind == T_END) return;
+  if ((is_continued(last) && !begins) || continues(t->kind)) return;
   const Token *before = &f->out.data[f->out.count - 1];
   const bool header = before->kind == T_RPAREN || before->kind == T_RBRACKET || before->word;
   if (t->kind == T_LBRACE && !f->open.count && header) {
@@ -283,7 +296,7 @@ static void arrange(Filter *f) {
 }
 
 bool tokens_finish(Parser *p) {
-  Filter f = {.p = p};
+  Filter f = {.p = p, .suspect = NO_LINK};
   const bool fine = match_brackets(&f);
   f.open.count = 0;
   if (fine) {

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 enum { LONGEST = 64 }; /* names longer than this are only compared by their lengths */
 
@@ -38,7 +39,7 @@ const char *near_find(const char *word, const char *const *candidates, size_t co
   int limit = length / 3 > 1 ? 2 * (length / 3) : 2;
   const char *best = NULL;
   for (size_t i = 0; i < count; i++) {
-    const int distance = near_distance(word, candidates[i]);
+    const int distance = strcasecmp(word, candidates[i]) ? near_distance(word, candidates[i]) : 1;
     if (distance > limit || (best && distance == limit)) continue;
     if (distance >= 2 * length) continue; /* nothing of the word is left */
     best = candidates[i], limit = distance;
