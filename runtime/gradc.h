@@ -2,7 +2,7 @@
  *
  * A GradcProgram (abi.h) is constant: tables and code. A GradcModel is an instance of it: parameters, states, working
  * memory and a team of threads. Instances share nothing, so two threads may use two models; one model is used by one
- * thread at a time. The program must outlive its models.
+ * thread at a time. The program must outlive its models. Threads do not survive fork(): a child process makes its own.
  *
  * Functions that can fail return a GradcStatus. The sentence that explains a failure is in gradc_message(model), or,
  * where there is no model yet, in the GradcMessage that the caller passes (NULL where it is not wanted). After a failure
@@ -90,7 +90,7 @@ GradcStatus gradc_memory(const GradcProgram *program, const int64_t *capacity, i
 /* Bytes that the machine can still give without swapping (also under a control group's limit); -1 where unknown. */
 int64_t gradc_available_memory(void);
 
-/* The processors that this process may run on, at least 1. */
+/* The processors that this process may use (its affinity, a control group's share of time), at least 1. */
 int gradc_processors(void);
 
 /* -- Instances -- */

@@ -81,7 +81,7 @@ static GradcStatus check_program(const GradcProgram *program, GradcMessage *mess
   if (!program) return gradc_fail(message, GRADC_ERROR_ARGUMENT, "no program was given");
   if (program->abi != GRADC_ABI_VERSION)
     return gradc_fail(message, GRADC_ERROR_PROGRAM,
-                      "the model was compiled for version %u of the interface, this runtime has version %u: compile it again",
+                      "the model was compiled for version %u of the interface, this runtime has version %d: compile it again",
                       program->abi, GRADC_ABI_VERSION);
   if (!program->name || (program->slot_count && !program->slots) || (program->buffer_count && !program->buffers))
     return gradc_fail(message, GRADC_ERROR_PROGRAM, "the compiled model is damaged: a table is missing");

@@ -1,5 +1,6 @@
 /* system.c: what the machine has to give: memory and processors. */
 #define _GNU_SOURCE
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,11 +44,25 @@ int64_t gradc_available_memory(void) {
   return available;
 }
 
+/* Whole processors that a control group's share of time is worth, at least 1; 0: no limit. Threads over it would be
+ * stopped in the middle of a barrier. */
+static int processors_allowed(void) {
+  long long quota, period;
+  FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re"); /* "200000 100000" or "max 100000" */
+  if (!file) return 0;
+  bool limited = fscanf(file, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0;
+  fclose(file);
+  if (!limited || quota / period > GRADC_MAX_THREADS) return 0;
+  return quota < period ? 1 : (int)(quota / period);
+}
+
 int gradc_processors(void) {
+  int allowed = processors_allowed();
+  long count = sysconf(_SC_NPROCESSORS_ONLN);
 #if defined(__linux__)
   cpu_set_t set;
-  if (!sched_getaffinity(0, sizeof set, &set)) return CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
+  if (!sched_getaffinity(0, sizeof set, &set)) count = CPU_COUNT(&set);
 #endif
-  long count = sysconf(_SC_NPROCESSORS_ONLN);
-  return count > 0 ? (int)count : 1;
+  if (count < 1) count = 1;
+  return allowed && allowed < count ? allowed : (int)count;
 }
