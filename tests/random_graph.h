@@ -235,7 +235,9 @@ static inline Node rg_make_number(RandomGraph *r, Prim prim, Node x) {
 static inline Node rg_make_extent(RandomGraph *r, Prim prim, Node x) {
   return build_div(r->g, build_extent(r->g, DIM_BATCH - rg_below(r, 2)), build_const(r->g, TYPE_F64, 4));
 }
-static inline Node rg_make_iota(RandomGraph *r, Prim prim, Node x) { return build_iota(r->g, rg_below(r, 2) ? DIM_BATCH : 1 + (int64_t)rg_below(r, 9)); }
+static inline Node rg_make_iota(RandomGraph *r, Prim prim, Node x) {
+  return build_iota(r->g, rg_below(r, 2) ? DIM_BATCH : 1 + (int64_t)rg_below(r, 9));
+}
 static inline Node rg_make_random(RandomGraph *r, Prim prim, Node x) {
   const Dims dims = rg_dims(r);
   return build_random(r->g, (int)rg_below(r, 2), rg_below(r, 100), r->g->float_type, shape_of(r->g, &dims));
@@ -471,6 +473,9 @@ static inline Node rg_loss(RandomGraph *r) {
  * parameter. */
 static inline RandomGraph random_graph(Session *session, uint64_t seed, Type float_type, uint32_t size, bool gradient) {
   RandomGraph r = rg_new(session, seed, float_type);
+  const int64_t n = 2 + rg_below(&r, 7), m = 2 + rg_below(&r, 5); /* something to begin with: images, rows, a matrix */
+  const Dims starts[3] = {{3, {DIM_BATCH, n, m}}, {2, {DIM_BATCH, n}}, {2, {n, m}}};
+  for (int i = 0; i < 3; i++) rg_new_slot(&r, float_type, &starts[i]);
   for (uint32_t made = 0, tries = 0; made < size && tries < 20 * size; tries++) made += rg_random_node(&r).id != 0;
   char name[] = "v0";
   for (uint32_t i = r.pool.count, taken = 0; i-- > 0 && taken < 4; taken++, name[1]++)

@@ -70,6 +70,22 @@ static Node draft_share(Graph *g, const Draft *d) {
   }
 }
 
+void node_remember(Graph *g, Node n) {
+  const NodeData *data = node_data(g, n);
+  Node in[UINT8_MAX];
+  Draft d = {.prim = (Prim)data->prim, .type = (Type)data->type, .shape = data->shape, .in = in, .count = data->count};
+  if (prim_is(d.prim, K_UNSHARED)) return;
+  for (uint32_t i = 0; i < d.count; i++) in[i] = node_in(g, n, i);
+  d.attr_count = attr_copy(g, n, d.attr);
+  for (uint64_t key = draft_hash(&d);; key = hash_mix(key, 1)) {
+    const Node found = {map_get(&g->shared, key, 0)};
+    if (found.id && draft_equals(g, &d, found)) return;
+    if (found.id) continue;
+    map_set(&g->shared, key, n.id);
+    return;
+  }
+}
+
 /* ---- folding ---- */
 
 static bool scalar_constant(const Graph *g, Node n, double *value) {

@@ -33,6 +33,9 @@ Node draft_finish(Graph *g, Draft *d);
 /* The node that the rules put in a draft's place; NODE_NONE where no rule fits. */
 Node rules_apply(Graph *g, const Draft *d);
 
+/* Lets equal nodes that are made later find this one, which was put into the graph by hand and keeps the rules. */
+void node_remember(Graph *g, Node n);
+
 /* A value as the type holds it: rounded to float, cut to an integer (saturating, NaN 0), or 0 and 1. */
 double type_round(Type type, double value);
 

@@ -1,11 +1,10 @@
 /* parse.c: reads the text that print.c writes, line by line. It trusts nothing: a node is checked by its primitive's
  * rule (verify.c) as soon as it is read, so that what is returned is a whole and right graph. Nodes are taken as they
- * stand, neither simplified nor shared: the text's numbers stay true. */
-#include <math.h>
+ * stand, neither simplified nor merged: the text's numbers stay true. What is built on them later shares them. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "form.h"
+#include "node.h"
 
 #define MAX_ATTRS 64
 
@@ -243,8 +242,11 @@ static bool read_definition(Parser *p) {
     for (uint32_t i = 0; i < attr_count; i++) vec_push(&g->attrs, attr[i]);
   }
   vec_push(&g->nodes, data);
-  const char *why = graph_verify_node(g, (Node){g->nodes.count - 1});
-  return why ? fail(p, why) : true;
+  const Node node = {g->nodes.count - 1};
+  const char *why = graph_verify_node(g, node);
+  if (why) return fail(p, why);
+  node_remember(g, node);
+  return true;
 }
 
 static bool read_output(Parser *p) {

@@ -1,0 +1,17 @@
+# A fuzz_NAME.c is a libFuzzer entry under the fuzz preset; elsewhere it is a test that runs the kept corpus/NAME through
+# the same entry.
+file(GLOB fuzz_entries CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
+foreach(file IN LISTS fuzz_entries)
+  get_filename_component(entry ${file} NAME_WE)
+  string(REGEX REPLACE "^fuzz_" "" name ${entry})
+  if(GRADC_FUZZ)
+    add_executable(${entry} ${file})
+    target_link_options(${entry} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(${entry} ${file} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c)
+    add_test(NAME fuzz/${name} COMMAND ${entry} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+    set_tests_properties(fuzz/${name} PROPERTIES LABELS fuzz TIMEOUT 300)
+  endif()
+  target_link_libraries(${entry} PRIVATE ${gradc_all})
+  target_include_directories(${entry} PRIVATE ${PROJECT_SOURCE_DIR}/tests ${PROJECT_SOURCE_DIR}/cli ${PROJECT_SOURCE_DIR}/cli/data)
+endforeach()
