@@ -1,0 +1,98 @@
+/* expr.c: the values of a stage's expressions. */
+#include <stddef.h>
+
+#include "emath.h"
+#include "nest.h"
+
+LLVMTypeRef expr_type(Emit *e, Type type) {
+  return type == TYPE_F32 ? e->f32 : type == TYPE_F64 ? e->f64 : type == TYPE_I32 ? e->i32 : e->i1;
+}
+
+LLVMTypeRef memory_type(Emit *e, Type type) { return type == TYPE_BOOL ? e->i8 : expr_type(e, type); }
+
+static V frame_field(Nest *n, LLVMTypeRef type, size_t offset) {
+  return e_load(n->e, type, e_gep(n->e, n->e->i8, n->frame, e_i64(n->e, (int64_t)offset)), 8);
+}
+
+static V number_of_step(Nest *n, int32_t which) {
+  static const size_t fields[] = {offsetof(GradcFrame, step), offsetof(GradcFrame, steps), offsetof(GradcFrame, epoch)};
+  return frame_field(n, n->e->f64, fields[which]);
+}
+
+V lane_numbers(Nest *n, V first, const Affine *at) {
+  Emit *e = n->e;
+  V dynamic, steps[16];
+  const int64_t stride = nest_lane_stride(n, at, &dynamic);
+  LLVMTypeRef scalar = LLVMTypeOf(first);
+  for (unsigned i = 0; i < n->lanes; i++) steps[i] = e_int(e, scalar, dynamic ? i : i * stride);
+  V step = LLVMConstVector(steps, n->lanes);
+  if (dynamic) {
+    V by = scalar == e->i64 ? dynamic : LLVMBuildTrunc(e->b, dynamic, scalar, "");
+    step = LLVMBuildMul(e->b, step, e_splat(e, by, n->lanes), "");
+  }
+  return LLVMBuildAdd(e->b, e_splat(e, first, n->lanes), step, "");
+}
+
+static V eval_index(Nest *n, int32_t expr, const Expr *x, unsigned row, unsigned vector, bool lanes) {
+  V first = LLVMBuildTrunc(n->e->b, nest_spot(n, n->expr_spot[expr], row, vector), n->e->i32, "");
+  return lanes ? lane_numbers(n, first, &x->affine) : first;
+}
+
+/* The layout of counter and key is that of runtime/rng.h. */
+static V eval_random(Nest *n, int32_t expr, const Expr *x, unsigned row, unsigned vector, bool lanes) {
+  Emit *e = n->e;
+  const unsigned count = lanes ? n->lanes : 1;
+  V element = nest_spot(n, n->expr_spot[expr], row, vector), words[4];
+  if (lanes) element = lane_numbers(n, element, &x->affine);
+  LLVMTypeRef type = e_vector(e, e->i32, count);
+  V high = LLVMBuildLShr(e->b, element, e_int(e, LLVMTypeOf(element), 32), "");
+  V draw = frame_field(n, e->i32, offsetof(GradcFrame, draw)), site = e_int(e, e->i32, x->b);
+  V counter[] = {LLVMBuildTrunc(e->b, element, type, ""), LLVMBuildTrunc(e->b, high, type, ""), e_splat(e, draw, count),
+                 e_splat(e, site, count)};
+  V key[] = {frame_field(n, e->i32, offsetof(GradcFrame, seed)), frame_field(n, e->i32, offsetof(GradcFrame, seed) + 4)};
+  emit_philox(e, counter, key, words);
+  LLVMTypeRef out = e_vector(e, expr_type(e, x->type), count);
+  return x->a == 0 ? emit_uniform(e, out, words[0], words[1]) : emit_normal(e, out, words[0], words[1], words[2], words[3]);
+}
+
+static V eval_prim(Nest *n, const Expr *x, unsigned row, unsigned vector, bool lanes) {
+  const int32_t in[] = {x->a, x->b, x->c};
+  V v[3] = {NULL, NULL, NULL};
+  for (int i = 0; i < 3; i++)
+    if (in[i] >= 0) v[i] = expr_value(n, in[i], row, vector, lanes);
+  const int32_t typed = x->prim == P_SELECT ? x->b : x->a;
+  return prim_emit(n->e, x->prim, n->stage->exprs.data[typed].type, x->type, v[0], v[1], v[2]);
+}
+
+static V evaluate(Nest *n, int32_t expr, unsigned row, unsigned vector, bool lanes) {
+  Emit *e = n->e;
+  const Expr *x = &n->stage->exprs.data[expr];
+  switch (x->kind) {
+  case X_LOAD: return memory_load(n, (uint32_t)x->a, row, vector);
+  case X_CONST: return e_float(e, expr_type(e, x->type), x->value);
+  case X_PRIM: return eval_prim(n, x, row, vector, lanes);
+  case X_INDEX: return eval_index(n, expr, x, row, vector, lanes);
+  case X_RANDOM: return eval_random(n, expr, x, row, vector, lanes);
+  case X_NUMBER: return number_of_step(n, x->a);
+  case X_EXTENT: return LLVMBuildSIToFP(e->b, n->batch[x->a], e->f64, "");
+  case X_ACC: return n->acc[nest_part(n, n->cells[expr].deps, row, vector)];
+  case X_RESULT: return n->result[x->a][x->b];
+  default: DIAG_BUG(n->u->schedule->session, x->span, "an expression of unknown kind %d", x->kind);
+  }
+}
+
+V expr_value(Nest *n, int32_t expr, unsigned row, unsigned vector, bool lanes) {
+  Cell *c = &n->cells[expr];
+  const bool by_lane = n->lane >= 0 && c->deps & AXIS_BIT(n->lane);
+  const unsigned part = nest_part(n, c->deps, row, vector);
+  if (!c->value[part]) {
+    c->value[part] = evaluate(n, expr, row, vector, by_lane);
+    if (n->level > c->level) c->level = n->level;
+  }
+  if (!lanes || by_lane || n->lanes == 1) return c->value[part];
+  if (!c->lanes[part]) {
+    c->lanes[part] = e_splat(n->e, c->value[part], n->lanes);
+    if (n->level > c->lanes_level) c->lanes_level = n->level;
+  }
+  return c->lanes[part];
+}

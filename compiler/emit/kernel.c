@@ -1,0 +1,199 @@
+/* kernel.c: a kernel's function: block loops with stages inside; and the entry, which every thread runs: launch by launch
+ * the thread's share, phase by phase a barrier. */
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "nest.h"
+
+typedef struct {
+  Nest *nests;
+  uint32_t count;
+} Nests;
+
+/* Opens in all other stages the axis that the first stage has just opened, evaluates, and closes. */
+static void open_others(Nests *s, unsigned axis) {
+  for (uint32_t i = 1; i < s->count; i++) {
+    Nest *n = &s->nests[i];
+    n->vectors = s->nests->vectors;
+    memcpy(n->mask, s->nests->mask, sizeof n->mask), memcpy(n->mask_count, s->nests->mask_count, sizeof n->mask_count);
+    nest_open(n, axis, s->nests->index[axis], true);
+  }
+}
+
+/* Block axes that are not open yet, one after the other, the one in the lanes last; then the stages. */
+static void block_loops(Nest *first, Carry *carry, void *data) {
+  Nests *s = data;
+  const unsigned block = first->kernel->block;
+  if (first->level) open_others(s, first->axis_at[first->level]);
+  unsigned axis = 0;
+  while (axis < block && (first->open & AXIS_BIT(axis) || (int)axis == first->lane)) axis++;
+  if (axis < block) {
+    loop_axis(first, axis, carry, true, block_loops, s);
+  } else if (first->lane >= 0 && first->lane < (int)block && !(first->open & AXIS_BIT(first->lane))) {
+    loop_lanes(first, (unsigned)first->lane, 1, carry, true, block_loops, s);
+  } else {
+    for (uint32_t i = 0; i < s->count; i++) stage_emit(&s->nests[i]);
+  }
+  for (uint32_t i = 1; first->level && i < s->count; i++) nest_close(&s->nests[i]);
+}
+
+/* May the kernel's operands be taken for different memory, in all its launches? */
+static bool operands_distinct(const Schedule *s, uint32_t kernel) {
+  const Kernel *k = &s->kernels.data[kernel];
+  for (uint32_t i = 0; i < s->launches.count; i++) {
+    const Launch *l = &s->launches.data[i];
+    if (l->kernel != kernel) continue;
+    for (unsigned a = 0; a < k->operand_count; a++)
+      for (unsigned b = 0; k->operand_written[a] && b < k->operand_count; b++) {
+        const Buffer *x = &s->buffers.data[l->operands[a]], *y = &s->buffers.data[l->operands[b]];
+        if (a != b && (x == y || (x->is_slot && y->is_slot && x->slot == y->slot))) return false;
+      }
+  }
+  return true;
+}
+
+static void load_operands(Emit *e, const Kernel *k, V frame, V record, V *operand) {
+  V table = e_load(e, e->ptr, e_gep(e, e->i8, frame, e_i64(e, offsetof(GradcFrame, buffers))), 8);
+  for (unsigned i = 0; i < k->operand_count; i++) {
+    V number = e_load(e, e->i32, e_gep(e, e->i32, record, e_i64(e, i)), 4);
+    operand[i] = e_load(e, e->ptr, e_gep(e, e->ptr, table, LLVMBuildZExt(e->b, number, e->i64, "")), 8);
+  }
+}
+
+static void kernel_body(Unit *u, uint32_t number, V f) {
+  const Kernel *k = &u->schedule->kernels.data[number];
+  V operand[KERNEL_MAX_OPERANDS];
+  Nests s = {ARENA_ARRAY(&u->arena, Nest, k->stages.count), k->stages.count};
+  V **results = ARENA_ARRAY(&u->arena, V *, k->stages.count);
+  Carry none = {NULL, 0};
+  load_operands(u->e, k, LLVMGetParam(f, 0), LLVMGetParam(f, 1), operand);
+  const bool distinct = operands_distinct(u->schedule, number);
+  for (uint32_t i = 0; i < s.count; i++) {
+    Nest *n = &s.nests[i];
+    nest_init(n, u, k, &k->stages.data[i], LLVMGetParam(f, 0), operand, 1, NULL, NULL);
+    n->from = LLVMGetParam(f, 2), n->to = LLVMGetParam(f, 3), n->scratch = LLVMGetParam(f, 4);
+    n->distinct = distinct, n->number = i, n->result = results;
+    results[i] = ARENA_ARRAY(&u->arena, V, k->stages.data[i].exprs.count + 1);
+    stage_wants(n);
+    nest_hoist(n);
+  }
+  if (s.count) block_loops(s.nests, &none, &s);
+}
+
+V kernel_emit(Unit *u, uint32_t number) {
+  Emit *e = u->e;
+  char name[32];
+  snprintf(name, sizeof name, "kernel%u", number);
+  V f = e_function(e, name, e->void_, (LLVMTypeRef[]){e->ptr, e->ptr, e->i64, e->i64, e->ptr}, 5, true, false);
+  LLVMBasicBlockRef work = LLVMAppendBasicBlockInContext(e->cx, f, "work"), none = LLVMAppendBasicBlockInContext(e->cx, f, "none");
+  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, LLVMGetParam(f, 2), LLVMGetParam(f, 3), ""), work, none);
+  LLVMPositionBuilderAtEnd(e->b, none);
+  LLVMBuildRetVoid(e->b);
+  LLVMPositionBuilderAtEnd(e->b, work);
+  kernel_body(u, number, f);
+  LLVMBuildRetVoid(e->b);
+  return f;
+}
+
+/* A thread's share of a cut axis. */
+typedef struct {
+  Extent extent;
+  V from, to;
+} Share;
+typedef struct {
+  Unit *u;
+  V frame, thread, threads, scratch, first; /* first: 1 on thread 0, else 0 */
+  Vec(Share) shares;
+} Entry;
+
+/* units * thread / threads, in elements, at most the extent. */
+static V share_edge(Entry *y, V extent, V units, V thread, int64_t unit) {
+  Emit *e = y->u->e;
+  V at = LLVMBuildUDiv(e->b, LLVMBuildMul(e->b, units, thread, ""), y->threads, "");
+  return i64_min(e, i64_mul(e, at, unit), extent);
+}
+
+/* Kernels of equal extents are cut alike, by the largest of their units: a thread then finds what it wrote itself. */
+static int64_t common_unit(const Schedule *s, Extent extent) {
+  int64_t unit = 1;
+  for (uint32_t i = 0; i < s->kernels.count; i++) {
+    const Kernel *k = &s->kernels.data[i];
+    if (k->cut == CUT_FIRST && k->cut_extent.count == extent.count && k->cut_extent.batch == extent.batch && k->cut_unit > unit)
+      unit = k->cut_unit;
+  }
+  return unit;
+}
+
+static Share find_share(Entry *y, Extent extent) {
+  Emit *e = y->u->e;
+  const int64_t unit = common_unit(y->u->schedule, extent);
+  for (uint32_t i = 0; i < y->shares.count; i++) {
+    const Share *s = &y->shares.data[i];
+    if (s->extent.count == extent.count && s->extent.batch == extent.batch) return *s;
+  }
+  V size = e_i64(e, extent.count);
+  if (extent.batch >= 0) {
+    const size_t at = offsetof(GradcFrame, batch) + (size_t)extent.batch * sizeof(int64_t);
+    size = i64_mul(e, e_load(e, e->i64, e_gep(e, e->i8, y->frame, e_i64(e, (int64_t)at)), 8), extent.count);
+  }
+  V units = size;
+  if (unit > 1) units = LLVMBuildUDiv(e->b, i64_add(e, size, e_i64(e, unit - 1)), e_i64(e, unit), "");
+  const Share s = {extent, share_edge(y, size, units, y->thread, unit),
+                   share_edge(y, size, units, i64_add(e, y->thread, e_i64(e, 1)), unit)};
+  vec_push(&y->shares, s);
+  return s;
+}
+
+/* The buffer numbers of a launch's operands, as constant data. */
+static V launch_record(Unit *u, const Launch *l, uint32_t first_buffer) {
+  Emit *e = u->e;
+  const Kernel *k = &u->schedule->kernels.data[l->kernel];
+  V numbers[KERNEL_MAX_OPERANDS];
+  for (unsigned i = 0; i < k->operand_count; i++) numbers[i] = e_int(e, e->i32, first_buffer + l->operands[i]);
+  V data = LLVMConstArray2(e->i32, numbers, k->operand_count);
+  V record = LLVMAddGlobal(e->module, LLVMTypeOf(data), "record");
+  LLVMSetInitializer(record, data), LLVMSetGlobalConstant(record, true);
+  LLVMSetLinkage(record, LLVMInternalLinkage), LLVMSetAlignment(record, 4);
+  return record;
+}
+
+static void call_barrier(Entry *y, V many) {
+  Emit *e = y->u->e;
+  LLVMBasicBlockRef wait = LLVMAppendBasicBlockInContext(e->cx, e->function, "wait");
+  LLVMBasicBlockRef next = LLVMAppendBasicBlockInContext(e->cx, e->function, "phase");
+  LLVMBuildCondBr(e->b, many, wait, next);
+  LLVMPositionBuilderAtEnd(e->b, wait);
+  V barrier = e_load(e, e->ptr, e_gep(e, e->i8, y->frame, e_i64(e, offsetof(GradcFrame, barrier))), 8);
+  LLVMTypeRef type = LLVMFunctionType(e->void_, (LLVMTypeRef[]){e->ptr, e->i64}, 2, false);
+  LLVMBuildCall2(e->b, type, barrier, (V[]){y->frame, y->thread}, 2, "");
+  LLVMBuildBr(e->b, next);
+  LLVMPositionBuilderAtEnd(e->b, next);
+}
+
+void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels) {
+  Emit *e = u->e;
+  const Schedule *s = u->schedule;
+  V f = e_function(e, name, e->void_, (LLVMTypeRef[]){e->ptr, e->i64, e->i64, e->ptr}, 4, false, false);
+  Entry y = {.u = u, .frame = LLVMGetParam(f, 0), .thread = LLVMGetParam(f, 1), .threads = LLVMGetParam(f, 2),
+             .scratch = LLVMGetParam(f, 3)};
+  y.first = LLVMBuildZExt(e->b, LLVMBuildICmp(e->b, LLVMIntEQ, y.thread, e_i64(e, 0), ""), e->i64, "");
+  V many = LLVMBuildICmp(e->b, LLVMIntSGT, y.threads, e_i64(e, 1), "");
+  for (uint32_t i = 0; i < s->launches.count; i++) { /* all divisions at once, before any call */
+    const Kernel *k = &s->kernels.data[s->launches.data[i].kernel];
+    if (k->cut == CUT_FIRST) find_share(&y, k->cut_extent);
+  }
+  for (uint32_t i = 0; i < s->launches.count; i++) {
+    const Launch *l = &s->launches.data[i];
+    const Kernel *k = &s->kernels.data[l->kernel];
+    if (i && l->phase != s->launches.data[i - 1].phase) call_barrier(&y, many);
+    V from = e_i64(e, 0), to = y.first;
+    if (k->cut == CUT_FIRST) {
+      const Share share = find_share(&y, k->cut_extent);
+      from = share.from, to = share.to;
+    }
+    call_function(e, kernels[l->kernel], (V[]){y.frame, launch_record(u, l, first_buffer), from, to, y.scratch}, 5);
+  }
+  LLVMBuildRetVoid(e->b);
+  vec_free(&y.shares);
+}

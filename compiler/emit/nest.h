@@ -1,0 +1,181 @@
+/* nest.h: what the emitters of loop nests share. A Nest is one stage in the making: which axes are open and where they
+ * stand, what the stage's expressions are worth there, and the tile of points that is computed at once: `rows` indices
+ * of the row axis by `vectors` vectors of `lanes` indices of the lane axis. A map has a tile of one vector, a column
+ * sum one of several, a contraction one of many rows.
+ *
+ * An expression is evaluated once for each part of the tile that it depends on, as early as its axes are open, so that
+ * nothing is computed in an inner loop that could be computed outside. */
+#ifndef GRADC_NEST_H
+#define GRADC_NEST_H
+#include "arena.h"
+#include "emit.h"
+#include "llvm.h"
+
+#define NEST_MAX_LEVELS (KERNEL_MAX_AXES + 12)
+#define NEST_MAX_ROWS 32
+#define NEST_MAX_VECTORS 8
+
+/* Besides the stage's own axes: what else an expression may have to wait for. */
+enum {
+  AXIS_STAGE = KERNEL_MAX_AXES, /* the stages before this one have stored their values */
+  AXIS_ACC,                     /* the reduction is done */
+  AXIS_NONE                     /* nothing: a scope, whose values are forgotten when it closes */
+};
+#define AXIS_BIT(axis) (1u << (axis))
+
+/* One module: a schedule being emitted. */
+typedef struct {
+  Emit *e;
+  const Schedule *schedule;
+  const EmitOptions *options;
+  Arena arena;
+  uint32_t functions; /* made so far, for their names */
+  V zeros;       /* a constant block of zero bytes, as long as the longest vector */
+  V copy, spread[4]; /* memory.c: functions for targets without masked loads and stores, made on demand; spread by Type */
+} Unit;
+
+/* An affine index with its terms for the open axes. */
+typedef struct {
+  const Affine *at;
+  uint16_t operand;    /* an address in this operand; UINT16_MAX: a number */
+  uint8_t type;        /* Type of the element */
+  V *now;              /* [level][row]; one row where row indices are consecutive */
+} Spot;
+
+/* An expression's values over the tile. */
+typedef struct {
+  uint32_t deps;       /* axes */
+  bool wanted;         /* evaluated as soon as its axes are open */
+  bool splat;          /* a scalar that some lane-dependent expression reads */
+  unsigned level, lanes_level; /* the deepest at which one of the values below was made */
+  V *value, *lanes;    /* [row][vector], NULL where not made; lanes: the scalar in every lane */
+} Cell;
+
+typedef struct Nest {
+  Unit *u;
+  Emit *e;
+  const Kernel *kernel;
+  const Stage *stage;
+  V frame, scratch;
+  V operand[KERNEL_MAX_OPERANDS]; /* addresses */
+  V batch[GRADC_MAX_BATCHES];     /* batch extents; NULL where the kernel has no use for them */
+  V from, to;                     /* this thread's share of the cut axis */
+  bool distinct;                  /* no two operands are the same memory, where one is written */
+  unsigned number;                /* of the stage */
+  V **result;                     /* X_RESULT: by stage and its expression; NULL in a tile's function */
+  unsigned lanes;                 /* of a logical vector; 1: a scalar stage */
+  int lane, row;                  /* axes, or -1 */
+  unsigned rows, vectors;         /* the tile */
+  unsigned spot_rows;            /* rows kept for each place: 1 where row indices are consecutive */
+  V row_offset[NEST_MAX_ROWS];    /* of each row from the first; NULL: consecutive */
+  V row_count;                    /* rows that count: those past it repeat the last one and are not stored; NULL: all */
+  V mask[NEST_MAX_VECTORS];       /* lanes that exist; NULL: all */
+  V mask_count[NEST_MAX_VECTORS]; /* how many they are (i64), where mask is given */
+  uint32_t open;                  /* axes */
+  unsigned level, axis_at[NEST_MAX_LEVELS];
+  V index[KERNEL_MAX_AXES];       /* of open axes */
+  bool in_tile;                   /* of a tile's own function */
+  unsigned small, wide;           /* axes of up to `small` vectors are written out; longer ones go by `wide` vectors */
+  Spot *spots;                  /* loads, then guards in order of loads, stores, expressions' affines */
+  uint32_t spot_count, first_guard, first_store;
+  uint32_t *guard_spot, *expr_spot;
+  Cell *cells;                    /* by expression */
+  V acc[NEST_MAX_ROWS * NEST_MAX_VECTORS]; /* what was combined: [row][vector] */
+} Nest;
+
+/* nest.c */
+/* A nest at the builder's place, with the kernel's operands at `operand`. Rows past the first stand at row_offset where that is
+ * given (then it and `count` are the nest's row_offset and row_count), else behind each other. */
+void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const V *operand, unsigned rows, const V *row_offset, V count);
+/* Opens an axis at `index` (of the first row, of lane 0 of the first vector) and, where `hoist`, evaluates what now can be. */
+void nest_open(Nest *n, unsigned axis, V index, bool hoist);
+void nest_close(Nest *n);
+void nest_hoist(Nest *n);
+/* Marks for hoisting what `expr` is made of, and what is read besides. */
+void nest_want(Nest *n, int32_t expr);
+V nest_extent(Nest *n, Extent x);
+/* The value or address of a place at a row and vector of the tile: that of lane 0. */
+V nest_spot(Nest *n, uint32_t place, unsigned row, unsigned vector);
+/* The distance between two lanes, in elements: a constant, or NULL and *dynamic where it depends on a batch extent. */
+int64_t nest_lane_stride(Nest *n, const Affine *at, V *dynamic);
+uint32_t affine_axes(const Affine *at);
+unsigned stage_lanes(const Kernel *k, const Stage *s);
+/* Where values of the tile begin in arrays of [row][vector]. */
+static inline unsigned nest_part(const Nest *n, uint32_t deps, unsigned row, unsigned vector) {
+  unsigned r = n->row >= 0 && deps & AXIS_BIT(n->row) ? row : 0, v = n->lane >= 0 && deps & AXIS_BIT(n->lane) ? vector : 0;
+  return r * NEST_MAX_VECTORS + v;
+}
+
+/* i64 arithmetic that leaves out what does nothing. */
+V i64_add(Emit *e, V a, V b);
+V i64_mul(Emit *e, V a, int64_t b);
+V i64_mul2(Emit *e, V a, V b);
+V i64_min(Emit *e, V a, V b);
+bool i64_known(V v, int64_t *value);
+
+/* expr.c: an expression's value at a row and vector: in lanes where `lanes`, else as it is (lanes only where it depends on
+ * the lane axis). */
+V expr_value(Nest *n, int32_t expr, unsigned row, unsigned vector, bool lanes);
+/* first + lane * the affine's stride in the lane axis, in integer lanes of first's type. */
+V lane_numbers(Nest *n, V first, const Affine *at);
+LLVMTypeRef expr_type(Emit *e, Type type);   /* of a value: i1 for booleans */
+LLVMTypeRef memory_type(Emit *e, Type type); /* of an element in memory: i8 for booleans */
+
+/* prim.c: an elementwise primitive of values of types `in`, giving `out`. Lane counts agree. */
+V prim_emit(Emit *e, Prim prim, Type in, Type out, V a, V b, V c);
+
+/* memory.c: loads and stores of a load's or store's lanes at a row and vector. */
+V memory_load(Nest *n, uint32_t load, unsigned row, unsigned vector);
+void memory_store(Nest *n, uint32_t store, unsigned row, unsigned vector);
+
+/* combine.c: accumulators, as a list [part][row][vector] of `combine_count` values; ARGMAX has two parts, the index and the
+ * value. Where the lanes are reduced, a row's vectors share one. */
+unsigned combine_count(const Nest *n);
+void combine_start(Nest *n, V *acc);
+void combine_point(Nest *n, V *acc);  /* takes in the expressions at the present point, for the whole tile */
+void combine_finish(Nest *n, V *acc); /* to n->acc; lanes that are reduced by the fixed tree */
+
+/* loop.c: loops over an axis, with `carried` values that pass through them. */
+typedef struct {
+  V from, to;
+  int64_t count;   /* to - from, or -1: not known */
+  int64_t extent;  /* the axis' own, or -1: not known */
+  int64_t unit;    /* from is a multiple of it, and to where it is not the end */
+} Range;
+typedef struct {
+  V *values;
+  unsigned count;
+} Carry;
+typedef void LoopBody(Nest *n, Carry *carry, void *data);
+Range range_axis(Nest *n, unsigned axis);
+void loop_axis(Nest *n, unsigned axis, Carry *carry, bool hoist, LoopBody *body, void *data);
+/* The lane axis: `wide` vectors at a time, then fewer, then the lanes that are left. */
+void loop_lanes(Nest *n, unsigned axis, unsigned wide, Carry *carry, bool hoist, LoopBody *body, void *data);
+
+/* stage.c: the stage at the open block axes. */
+void stage_emit(Nest *n);
+/* Reduction, expressions behind it and stores of the tile at the open par axes. */
+void stage_point(Nest *n);
+/* Marks what is evaluated as soon as its axes are open. For a nest whose tile is a function: what that function is given. */
+void stage_wants(Nest *n);
+/* The axes that are open when a stage begins: what depends on these alone is evaluated once for the stage. */
+uint32_t stage_outer(const Nest *n);
+
+/* tile.c: a contraction whose tile is a function of its own. */
+bool tile_fits(const Nest *n); /* and this nest is not in that function already */
+void tile_emit(Nest *n);
+
+/* kernel.c: void kernel(frame, record of the operands' buffer numbers, from, to, scratch), and the entry that calls them. */
+V kernel_emit(Unit *u, uint32_t kernel);
+void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels);
+
+/* Begins a function in the middle of another one, and comes back. */
+typedef struct {
+  LLVMBasicBlockRef block;
+  V function;
+} Aside;
+Aside aside_begin(Emit *e, const char *name, LLVMTypeRef *params, unsigned count, bool noalias);
+V aside_end(Emit *e, Aside aside); /* the function that was begun */
+V call_function(Emit *e, V function, V *args, unsigned count);
+
+#endif

@@ -1,0 +1,156 @@
+/* stage.c: one stage: loops over its par axes, the reduction inside, and what is stored. */
+#include <string.h>
+
+#include "nest.h"
+
+uint32_t stage_outer(const Nest *n) { return AXIS_BIT(AXIS_STAGE) | ((1u << n->kernel->block) - 1); }
+
+/* What depends on the stage's surroundings alone, wherever in the expression it is. */
+static void want_outer(Nest *n, int32_t expr) {
+  if (expr < 0) return;
+  const Expr *x = &n->stage->exprs.data[expr];
+  if (!(n->cells[expr].deps & ~stage_outer(n))) {
+    nest_want(n, expr);
+    return;
+  }
+  if (x->kind != X_PRIM) return;
+  want_outer(n, x->a), want_outer(n, x->b), want_outer(n, x->c);
+}
+
+/* Behind a reduction, nothing of the axes inside the stage is evaluated early: it would take registers from the reduction. */
+void stage_wants(Nest *n) {
+  const Stage *s = n->stage;
+  if (tile_fits(n)) want_outer(n, s->before), want_outer(n, s->before2);
+  else nest_want(n, s->before), nest_want(n, s->before2);
+  for (uint32_t i = 0; i < s->stores.count; i++) {
+    if (s->combine == COMBINE_NONE || s->stores.data[i].before) nest_want(n, s->stores.data[i].value);
+    else want_outer(n, s->stores.data[i].value);
+  }
+}
+
+/* The stores of one row and vector: all values before the first store, since a stage may overwrite what it reads. */
+static void store_part(Nest *n, unsigned row, unsigned vector, bool before) {
+  const Stage *s = n->stage;
+  for (int pass = 0; pass < 2; pass++)
+    for (uint32_t i = 0; i < s->stores.count; i++) {
+      const Store *t = &s->stores.data[i];
+      if (s->combine != COMBINE_NONE && t->before != before) continue;
+      if (pass) memory_store(n, i, row, vector);
+      else expr_value(n, t->value, row, vector, false);
+    }
+}
+
+static void reduce(Nest *n, Carry *carry, void *next);
+
+static void reduce_inner(Nest *n, Carry *carry) {
+  combine_point(n, carry->values);
+  for (uint32_t i = 0; i < n->stage->stores.count; i++) {
+    if (!n->stage->stores.data[i].before) continue;
+    for (unsigned r = 0; r < n->rows; r++)
+      for (unsigned v = 0; v < n->vectors; v++) store_part(n, r, v, true);
+    return;
+  }
+}
+
+/* The loops over red axes from number `next` on. In the innermost one nothing is evaluated early, so that each value is made
+ * where it is used. */
+static void reduce(Nest *n, Carry *carry, void *next) {
+  const Stage *s = n->stage;
+  const unsigned axis = (unsigned)(uintptr_t)next, last = (unsigned)s->par + s->red - 1;
+  void *after = (void *)(uintptr_t)(axis + 1);
+  if (axis > last) reduce_inner(n, carry);
+  else if (axis == last && s->order == ORDER_LANES) loop_lanes(n, axis, 1, carry, false, reduce, after);
+  else loop_axis(n, axis, carry, axis < last, reduce, after);
+}
+
+/* Row by row; behind the last row that counts the others are passed over. */
+static void store_rows(Nest *n) {
+  Emit *e = n->e;
+  LLVMBasicBlockRef done = NULL;
+  for (unsigned r = 0; r < n->rows; r++) {
+    if (r && n->row_count) {
+      if (!done) done = LLVMAppendBasicBlockInContext(e->cx, e->function, "stored");
+      LLVMBasicBlockRef more = LLVMAppendBasicBlockInContext(e->cx, e->function, "row");
+      LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, n->row_count, e_i64(e, r), ""), more, done);
+      LLVMPositionBuilderAtEnd(e->b, more);
+    }
+    for (unsigned v = 0; v < n->vectors; v++) store_part(n, r, v, false);
+  }
+  if (done) {
+    LLVMBuildBr(e->b, done);
+    LLVMMoveBasicBlockAfter(done, LLVMGetInsertBlock(e->b));
+    LLVMPositionBuilderAtEnd(e->b, done);
+  }
+}
+
+static void reduce_all(Nest *n) {
+  V acc[64];
+  Carry carry = {acc, combine_count(n)};
+  if (carry.count > 64) DIAG_BUG(n->u->schedule->session, ((Span){0}), "a tile of %u accumulators", carry.count);
+  combine_start(n, acc);
+  reduce(n, &carry, (void *)(uintptr_t)n->stage->par);
+  combine_finish(n, acc);
+  if (n->stage->order != ORDER_LANES) return;
+  n->vectors = 1; /* the lanes are gone */
+  memset(n->mask, 0, sizeof n->mask);
+}
+
+/* The values that later stages of the kernel ask for. */
+static void keep_results(Nest *n) {
+  for (uint32_t i = n->number + 1; i < n->kernel->stages.count; i++) {
+    const Stage *later = &n->kernel->stages.data[i];
+    for (uint32_t x = 0; x < later->exprs.count; x++) {
+      const Expr *e = &later->exprs.data[x];
+      if (e->kind == X_RESULT && e->a == (int32_t)n->number) n->result[n->number][e->b] = expr_value(n, e->b, 0, 0, false);
+    }
+  }
+}
+
+void stage_point(Nest *n) {
+  const Stage *s = n->stage;
+  const bool reduces = s->combine != COMBINE_NONE;
+  if (reduces) reduce_all(n);
+  nest_open(n, reduces ? AXIS_ACC : AXIS_NONE, NULL, false);
+  store_rows(n);
+  if (n->result && s->par == n->kernel->block) keep_results(n);
+  nest_close(n);
+}
+
+/* The par axes from number `next` of the loop order on: as given, but the lane axis last. */
+static void par_loops(Nest *n, Carry *carry, void *next) {
+  const Stage *s = n->stage;
+  unsigned axis = (unsigned)(uintptr_t)next;
+  const bool inside = n->lane >= n->kernel->block && n->lane < s->par;
+  void *after = (void *)(uintptr_t)(axis + 1);
+  if (axis < s->par && inside && axis == (unsigned)n->lane) {
+    par_loops(n, carry, after);
+    return;
+  }
+  if (axis < s->par) {
+    loop_axis(n, axis, carry, true, par_loops, after);
+    return;
+  }
+  if (axis == s->par && inside) {
+    loop_lanes(n, (unsigned)n->lane, n->wide, carry, s->combine != COMBINE_NONE, par_loops, after);
+    return;
+  }
+  stage_point(n);
+}
+
+/* Several vectors of accumulators hide the latency of their sums; a map has no use for them. */
+static void choose_width(Nest *n) {
+  const Stage *s = n->stage;
+  const bool doubled = n->lanes == 16 && s->combine && s->acc_type == TYPE_F64;
+  n->wide = 1;
+  if (s->combine && s->order == ORDER_SEQUENCE) n->wide = n->e->target.vector_bytes < 32 || doubled ? 2 : 4;
+  n->small = n->kernel->block ? 4 : 1;
+}
+
+void stage_emit(Nest *n) {
+  Carry none = {NULL, 0};
+  nest_open(n, AXIS_STAGE, NULL, true);
+  choose_width(n);
+  if (tile_fits(n)) tile_emit(n);
+  else par_loops(n, &none, (void *)(uintptr_t)n->kernel->block);
+  nest_close(n);
+}

@@ -1,0 +1,123 @@
+/* Emitted contractions against plain loops, bit for bit, whatever the tile, the threads and the processor. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "kernel_build.h"
+
+typedef struct {
+  int m, n, k; /* extents; BATCH(0) allowed */
+  int64_t batch;
+  char mode;   /* 'n': A B, 't': A^T B, 'T': A B^T */
+  Type type;
+  bool update; /* w -= 0.5 (v = 0.9 v + c), in place, instead of relu(c + b) */
+  uint32_t unit;
+} Product;
+
+static int stride_of(int extent) { return extent < 0 ? BATCH_STRIDE(-1 - extent, 1) : extent; }
+
+/* C[m, n] = sum over k; A and B stored as the mode says. */
+static void build_product(Build *b, const Product *p) {
+  const Type type = p->type;
+  kb_open(b);
+  b->batch[0] = p->batch;
+  const bool across = p->mode == 't', down = p->mode == 'T';
+  const uint32_t a = across ? kb_buffer(b, type, 2, p->k, p->m) : kb_buffer(b, type, 2, p->m, p->k);
+  const uint32_t w = down ? kb_buffer(b, type, 2, p->n, p->k) : kb_buffer(b, type, 2, p->k, p->n);
+  const uint32_t c = kb_buffer(b, type, 2, p->m, p->n), bias = kb_buffer(b, type, 1, p->n), v = kb_buffer(b, type, 2, p->m, p->n);
+  Kernel *k = kb_kernel(b, 0, 0);
+  Stage *t = kb_stage(k, 2, 1, p->m, p->n, p->k);
+  const Affine at = kb_affine(0, 3, stride_of(p->n), 1, 0);
+  k->cut_unit = p->unit;
+  t->combine = COMBINE_FMA, t->acc_type = (uint8_t)type, t->lane = 1, t->row = 0, t->pack = down;
+  t->before = kb_load(b, t, a, across ? kb_affine(0, 3, 1, 0, stride_of(p->m)) : kb_affine(0, 3, stride_of(p->k), 0, 1));
+  t->before2 = kb_load(b, t, w, down ? kb_affine(0, 3, 0, stride_of(p->k), 1) : kb_affine(0, 3, 0, 1, stride_of(p->n)));
+  if (p->update) {
+    const int32_t decayed = kb_prim(t, P_MUL, type, kb_load(b, t, v, at), kb_const(t, type, 0.9), -1);
+    const int32_t speed = kb_prim(t, P_ADD, type, decayed, kb_acc(t), -1);
+    const int32_t rate = kb_prim(t, P_CAST, type, kb_prim(t, P_MUL, TYPE_F64, kb_leaf(t, X_NUMBER, TYPE_F64, 0, -1, kb_affine(0, 0)), kb_const(t, TYPE_F64, 0.1), -1), -1, -1);
+    const int32_t moved = kb_prim(t, P_SUB, type, kb_load(b, t, c, at), kb_prim(t, P_MUL, type, rate, speed, -1), -1);
+    kb_store(k, t, c, at, moved, false);
+    kb_store(k, t, v, at, speed, false);
+  } else {
+    const int32_t sum = kb_prim(t, P_ADD, type, kb_acc(t), kb_load(b, t, bias, kb_affine(0, 3, 0, 1, 0)), -1);
+    const int32_t zero = kb_const(t, type, 0);
+    kb_store(k, t, c, at, kb_prim(t, P_SELECT, type, kb_prim(t, P_LT, TYPE_BOOL, zero, sum, -1), sum, zero), false);
+  }
+}
+
+static void check_product(Product p) {
+  static const char *const cpus[] = {NULL, "x86-64-v3"}; /* without fma the bits are others */
+  static const unsigned tiles[][2] = {{0, 0}, {3, 2}, {8, 1}, {1, 4}};
+  Build b;
+  build_product(&b, &p);
+  for (size_t c = 0; c < 2; c++)
+    for (size_t i = 0; i < 4; i++)
+      for (int threads = 1; threads <= 2; threads++) {
+        const EmitOptions o = {.cpu = cpus[c], .tile_rows = tiles[i][0], .tile_vectors = tiles[i][1], .keep_ir = true};
+        if (kb_check(&b, &o, threads, true) != 0)
+          fail_msg("%dx%dx%d %c, tile %ux%u, %d threads: other bits", p.m, p.n, p.k, p.mode, o.tile_rows, o.tile_vectors, threads);
+      }
+  kb_close(&b);
+}
+
+static void test_products(void **state) {
+  for (const char *mode = "ntT"; *mode; mode++)
+    for (int update = 0; update < 2; update++) {
+      check_product((Product){13, 37, 9, 0, *mode, TYPE_F32, update, 4});
+      check_product((Product){16, 48, 5, 0, *mode, TYPE_F32, update, 8});
+      check_product((Product){7, 10, 20, 0, *mode, TYPE_F32, update, 1});
+      check_product((Product){1, 100, 3, 0, *mode, TYPE_F64, update, 1});
+    }
+}
+
+static void test_batches(void **state) {
+  check_product((Product){BATCH(0), 20, 6, 11, 'n', TYPE_F32, false, 4});
+  check_product((Product){BATCH(0), 20, 6, 11, 'T', TYPE_F32, false, 4});
+  check_product((Product){BATCH(0), 20, 6, 0, 'n', TYPE_F32, false, 4});
+  check_product((Product){18, 20, BATCH(0), 11, 't', TYPE_F32, true, 4});
+  check_product((Product){18, 20, BATCH(0), 0, 't', TYPE_F32, true, 4});
+  check_product((Product){6, BATCH(0), 5, 21, 'n', TYPE_F32, false, 1});
+}
+
+/* y[s, h, i, j] = sum over k, l of q[s, i, h, k, l] * w[h, j, l, k]: outer axes, two red axes, other orders in memory. */
+static void test_many_axes(void **state) {
+  Build b;
+  kb_open(&b);
+  b.batch[0] = 3;
+  const uint32_t q = kb_buffer(&b, TYPE_F32, 5, BATCH(0), 9, 2, 4, 3), w = kb_buffer(&b, TYPE_F32, 4, 2, 21, 3, 4);
+  const uint32_t y = kb_buffer(&b, TYPE_F32, 4, BATCH(0), 2, 9, 21);
+  Kernel *k = kb_kernel(&b, 0, 0);
+  Stage *t = kb_stage(k, 4, 2, BATCH(0), 2, 9, 21, 4, 3);
+  t->combine = COMBINE_FMA, t->lane = 3, t->row = 2, t->pack = true;
+  t->before = kb_load(&b, t, w, kb_affine(0, 6, 0, 21 * 12, 0, 12, 1, 4));
+  t->before2 = kb_load(&b, t, q, kb_affine(0, 6, 9 * 24, 12, 24, 0, 3, 1));
+  t->swapped = true;
+  kb_store(k, t, y, kb_affine(0, 6, 2 * 9 * 21, 9 * 21, 21, 1, 0, 0), kb_acc(t), false);
+  for (int threads = 1; threads < 3; threads++) assert_true(kb_check(&b, &(EmitOptions){.keep_ir = true}, threads, true) == 0);
+  kb_close(&b);
+}
+
+/* A convolution of one row with zeros around: the taps outside are guarded. */
+static void test_window(void **state) {
+  Build b;
+  kb_open(&b);
+  const uint32_t x = kb_buffer(&b, TYPE_F32, 2, 20, 3), w = kb_buffer(&b, TYPE_F32, 3, 5, 3, 24), y = kb_buffer(&b, TYPE_F32, 2, 20, 24);
+  Kernel *k = kb_kernel(&b, 0, 0);
+  Stage *t = kb_stage(k, 2, 2, 20, 24, 5, 3);
+  t->combine = COMBINE_FMA, t->lane = 1, t->row = 0;
+  t->before = kb_load(&b, t, x, kb_affine(-6, 4, 3, 0, 3, 1));
+  kb_guard(&b, t, kb_affine(-2, 4, 1, 0, 1, 0), 20, 1);
+  t->before2 = kb_load(&b, t, w, kb_affine(0, 4, 0, 1, 72, 24));
+  kb_store(k, t, y, kb_affine(0, 4, 24, 1, 0, 0), kb_acc(t), false);
+  for (int threads = 1; threads < 3; threads++) assert_true(kb_check(&b, &(EmitOptions){.keep_ir = true}, threads, true) == 0);
+  kb_close(&b);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_products), cmocka_unit_test(test_batches), cmocka_unit_test(test_many_axes),
+                                     cmocka_unit_test(test_window)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
