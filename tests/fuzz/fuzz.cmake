@@ -1,15 +1,21 @@
-# A fuzz_NAME.c is a libFuzzer entry under the fuzz preset; elsewhere it is a test that runs the kept corpus/NAME through
-# the same entry.
+# A fuzz_NAME.c is a libFuzzer entry under the fuzz preset (`build/fuzz/fuzz_NAME tests/fuzz/corpus/NAME`); elsewhere it is
+# a test that runs the kept corpus/NAME through the same entry. What else of the repository serves as input is named here;
+# corpus/NAME.dict lists tokens for libFuzzer's -dict.
+set(fuzz_inputs_parse examples/samples tests/golden/parse tests/golden/errors-syntax)
 file(GLOB fuzz_entries CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
 foreach(file IN LISTS fuzz_entries)
   get_filename_component(entry ${file} NAME_WE)
   string(REGEX REPLACE "^fuzz_" "" name ${entry})
+  set(inputs ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  foreach(folder IN LISTS fuzz_inputs_${name})
+    list(APPEND inputs ${PROJECT_SOURCE_DIR}/${folder})
+  endforeach()
   if(GRADC_FUZZ)
     add_executable(${entry} ${file})
     target_link_options(${entry} PRIVATE -fsanitize=fuzzer)
   else()
     add_executable(${entry} ${file} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.c)
-    add_test(NAME fuzz/${name} COMMAND ${entry} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+    add_test(NAME fuzz/${name} COMMAND ${entry} ${inputs})
     set_tests_properties(fuzz/${name} PROPERTIES LABELS fuzz TIMEOUT 300)
   endif()
   target_link_libraries(${entry} PRIVATE ${gradc_all})

@@ -250,7 +250,8 @@ static void test_json(void **state) {
   render_json(&s, &out);
   assert_string_equal(
       text_get(&out),
-      "[{\"kind\":\"error\",\"slug\":\"x\",\"file\":\"a\\\"b.nn\",\"line\":1,\"column\":5,\"end_line\":2,\"end_column\":2,"
+      "[{\"kind\":\"error\",\"slug\":\"x\",\"file\":\"a\\\"b.nn\",\"line\":1,\"column\":5,\"end_line\":2,\"end_"
+      "column\":2,"
       "\"text\":\"a \\\"tab\\\":\\t, a byte: \\ufffd\",\"label\":null,\"notes\":[{\"file\":null,\"line\":null,"
       "\"column\":null,\"end_line\":null,\"end_column\":null,\"text\":\"note\"}],\"hint\":\"hint\\n\\u0001\"},"
       "{\"kind\":\"warning\",\"slug\":\"y\",\"file\":null,\"line\":null,\"column\":null,\"end_line\":null,"
@@ -280,10 +281,10 @@ static void test_near(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_places),     cmocka_unit_test(test_many_lines),    cmocka_unit_test(test_reading),
-      cmocka_unit_test(test_limits),     cmocka_unit_test(test_one_line),      cmocka_unit_test(test_code_points),
-      cmocka_unit_test(test_bad_bytes),  cmocka_unit_test(test_several_lines), cmocka_unit_test(test_long_line),
-      cmocka_unit_test(test_said_once),  cmocka_unit_test(test_color),         cmocka_unit_test(test_json),
+      cmocka_unit_test(test_places),    cmocka_unit_test(test_many_lines),    cmocka_unit_test(test_reading),
+      cmocka_unit_test(test_limits),    cmocka_unit_test(test_one_line),      cmocka_unit_test(test_code_points),
+      cmocka_unit_test(test_bad_bytes), cmocka_unit_test(test_several_lines), cmocka_unit_test(test_long_line),
+      cmocka_unit_test(test_said_once), cmocka_unit_test(test_color),         cmocka_unit_test(test_json),
       cmocka_unit_test(test_near),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
