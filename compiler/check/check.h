@@ -5,13 +5,35 @@
 #define GRADC_CHECK_H
 #include "ast.h"
 #include "diag.h"
+#include "map.h"
+
+/* What one file sees: its own definitions and its imports' (by_name), and the library's behind them. */
+typedef struct {
+  const Source *source;
+  Map by_name;            /* name id -> index; what stands behind `import … as b` is not in it */
+  Vec(Name) spaces;       /* the names b, and the file of each */
+  Vec(uint32_t) space_files;
+  Vec(uint32_t) imports;  /* files, without `as` */
+} FileScope;
 
 /* All definitions in scope: of the file, its imports and the library. */
 typedef struct {
   Vec(Ast) definitions;  /* the file's own, its imports', the library's, in this order of precedence */
   Vec(Name) qualifiers;  /* of `import … as b`: b, else no name; one a definition */
   Map by_name;           /* name id -> index; the file's own hide the library's */
+  Vec(FileScope) files;  /* [0]: the library, all its files together; [1]: the file */
 } Scope;
+
+enum { SCOPE_NONE = 0xffffffffu };
+/* The definition that `name` means where it stands at `at`: a library file sees the library alone. SCOPE_NONE: none. */
+uint32_t scope_find(const Session *s, const Scope *scope, Name name, Span at);
+/* The same behind `space.`; SCOPE_NONE where there is none. */
+uint32_t scope_find_in(const Session *s, const Scope *scope, Name space, Name name, Span at);
+bool scope_is_space(const Session *s, const Scope *scope, Name name, Span at);
+/* Adds "did you mean" to a diagnostic about an unknown name: the nearest of `more`, of the definitions and of the
+ * primitives, or our name for PyTorch's or Keras's. */
+void scope_suggest(Session *s, const Tree *tree, const Scope *scope, Diag *d, Name name, const char *const *more,
+                   uint32_t count);
 
 /* Reads the imports of `file` (parsing them into `tree`) and the library, and fills `scope`. */
 void scope_build(Session *s, Tree *tree, Ast file, const char *path, Scope *scope);

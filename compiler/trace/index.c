@@ -1,0 +1,190 @@
+/* index.c: a[i, :, 2:5, -1, .., none], gathering by arrays of integers, and drawing: normal(0, 1)[3, d]. */
+#include <string.h>
+
+#include "call.h"
+
+/* NumPy's rule for the ends of a slice: counted from the end if negative, cut to the axis. */
+static bool slice_end(Tracer *t, Ast e, Env *env, int64_t extent, int64_t absent, int64_t *out) {
+  if (!e.id) return *out = absent, true;
+  if (!value_whole(t, eval(t, e, env), out, "the end of a slice", ast_node(t->tree, e)->span)) return false;
+  if (*out < 0) *out += extent;
+  *out = *out < 0 ? 0 : *out > extent ? extent : *out;
+  return true;
+}
+
+static Value index_slice(Tracer *t, Value v, uint32_t axis, Ast slice, Env *env) {
+  const Span at = ast_node(t->tree, slice)->span;
+  const int64_t extent = value_dims(t, v).dims[axis];
+  const Ast start = ast_child(t->tree, slice, SLICE_start), stop = ast_child(t->tree, slice, SLICE_stop);
+  const Ast step = ast_child(t->tree, slice, SLICE_step);
+  if (!start.id && !stop.id && !step.id) return v;
+  if (dim_is_batch(extent)) {
+    trace_error(t, "slice-batch", at, "the batch cannot be sliced: its extent is known only when the model runs");
+    return value_poison();
+  }
+  int64_t from, to, by = 1;
+  if (!slice_end(t, start, env, extent, 0, &from) || !slice_end(t, stop, env, extent, extent, &to)) return value_poison();
+  if (step.id && !value_whole(t, eval(t, step, env), &by, "the step of a slice", at)) return value_poison();
+  if (by < 1) {
+    Diag *d = trace_error(t, "bad-step", at, "the step of a slice must be 1 or more; found %lld", (long long)by);
+    diag_hint(t->s, d, "`reverse(x)` turns an axis round");
+    return value_poison();
+  }
+  const int64_t count = to > from ? (to - from + by - 1) / by : 0;
+  return op_slice_axis(t, v, axis, count ? from : 0, count, by);
+}
+
+static bool place_in(Tracer *t, double number, int64_t extent, int64_t *index, Span at) {
+  *index = (int64_t)number + (number < 0 ? extent : 0);
+  if (*index >= 0 && *index < extent) return true;
+  trace_error(t, "out-of-range", at, "there is no element %lld in an axis of extent %lld", (long long)number,
+              (long long)extent);
+  return false;
+}
+
+/* The elements of an axis that an integer array names: a product with one-hot rows. Exact, as all but one term are 0. */
+static Value gather_axis(Tracer *t, Value v, uint32_t axis, Value index, Span span) {
+  const Dims have = value_dims(t, v), places = value_dims(t, index);
+  if (dim_is_batch(have.dims[axis])) {
+    trace_limit(t, "gather-batch", span, "picking examples of a batch has no meaning yet");
+    return value_poison();
+  }
+  Call one_hot = {builtin_get(BUILTIN_one_hot), NULL, span};
+  Value args[2] = {index, value_number((double)have.dims[axis], true, span)};
+  one_hot.args = args;
+  const Type type = value_type(t, v);
+  const int32_t classes = v.classes;
+  Value hot = builtin_one_hot(t, &one_hot);
+  if (value_bad(hot)) return hot;
+  if (have.rank == 1) { /* a table of numbers: chosen, not multiplied, so that an infinite entry harms no other */
+    const Value mask = op_binary(t, OP_NE, hot, value_number(0, true, span), span);
+    const Value kept = op_select(t, mask, v, value_number(0, true, span), span);
+    const Over last = {false, 1, {places.rank}};
+    Value out = value_bad(kept) ? kept : op_reduce(t, P_SUM, kept, &last, false, span);
+    out.classes = classes;
+    return out;
+  }
+  int labels[GRAPH_MAX_RANK], hot_labels[GRAPH_MAX_RANK], out[2 * GRAPH_MAX_RANK];
+  uint32_t rank = 0;
+  for (uint32_t i = 0; i < have.rank; i++) labels[i] = (int)i;
+  for (uint32_t i = 0; i < places.rank; i++) hot_labels[i] = 50 + (int)i;
+  hot_labels[places.rank] = (int)axis;
+  for (uint32_t i = 0; i < have.rank; i++) {
+    if (i != axis)
+      out[rank++] = (int)i;
+    else
+      for (uint32_t k = 0; k < places.rank; k++) out[rank++] = 50 + (int)k;
+  }
+  if (rank + (v.batched || index.batched) > GRAPH_MAX_RANK) {
+    trace_limit(t, "rank-limit", span, "more than %d axes have no meaning yet", GRAPH_MAX_RANK);
+    return value_poison();
+  }
+  Value got = op_einsum2(t, hot, hot_labels, v, labels, out, rank, span);
+  if (!value_bad(got) && !type_is_float(type)) {
+    got = value_cast(t, got, type);
+    got.classes = classes;
+  }
+  return got;
+}
+
+static Value index_array(Tracer *t, Value v, uint32_t *axis, Value index, Span at) {
+  if (!value_to_tensor(t, &index, TYPE_I32, at)) return value_poison();
+  if (value_type(t, index) == TYPE_BOOL || type_is_float(value_type(t, index))) {
+    Diag *d = trace_error(t, "bad-index", at, "an index is an integer or a label; found %s", value_describe(t, index));
+    note_value(t, d, index, at, "it");
+    diag_hint(t->s, d, "`int(x)` drops the fraction; a condition chooses by `select` or `if`");
+    return value_poison();
+  }
+  const uint32_t rank = value_dims(t, index).rank;
+  v = gather_axis(t, v, *axis, index, at);
+  *axis += rank;
+  return v;
+}
+
+static Value index_tensor(Tracer *t, Value v, Ast list, Env *env, Span span) {
+  const uint32_t n = ast_count(t->tree, list);
+  Value *index = values_new(t, n);
+  uint32_t used = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    const Ast e = ast_child(t->tree, list, i);
+    const AstKind kind = ast_kind(t->tree, e);
+    if (kind == AST_DOTS) continue;
+    if (kind != AST_SLICE) index[i] = eval(t, e, env);
+    if (kind != AST_SLICE && value_bad(index[i])) return value_poison();
+    used += kind == AST_SLICE || index[i].kind != V_NONE;
+  }
+  const Dims dims = value_dims(t, v);
+  if (used > dims.rank) {
+    Diag *d = trace_error(t, "too-many-indices", span, "%u indices for %s, which has %u ax%s", used, dims_text(t, &dims), dims.rank,
+                          dims.rank == 1 ? "is" : "es");
+    note_value(t, d, v, span, "the array");
+    return value_poison();
+  }
+  uint32_t axis = 0;
+  for (uint32_t i = 0; i < n && !value_bad(v); i++) {
+    const Ast e = ast_child(t->tree, list, i);
+    const Span at = ast_node(t->tree, e)->span;
+    const AstKind kind = ast_kind(t->tree, e);
+    if (kind == AST_DOTS) {
+      axis += dims.rank - used;
+    } else if (kind == AST_SLICE) {
+      v = index_slice(t, v, axis++, e, env);
+    } else if (index[i].kind == V_NONE) {
+      Value args[2] = {v, value_number(axis++, true, at)};
+      v = builtin_expand(t, &(Call){builtin_get(BUILTIN_expand), args, at});
+    } else if (index[i].kind == V_NUMBER) {
+      int64_t place;
+      if (!value_whole(t, index[i], &place, "an index", at)) return value_poison();
+      const int64_t extent = value_dims(t, v).dims[axis];
+      if (dim_is_batch(extent)) {
+        trace_error(t, "slice-batch", at, "one example of the batch cannot be picked");
+        return value_poison();
+      }
+      if (!place_in(t, (double)place, extent, &place, at)) return value_poison();
+      v = op_take(t, v, axis, place);
+    } else {
+      v = index_array(t, v, &axis, index[i], at);
+    }
+  }
+  v.span = span;
+  return v;
+}
+
+static Value index_tuple(Tracer *t, Value v, Ast list, Env *env, Span span) {
+  const Ast first = ast_child(t->tree, list, 0);
+  if (ast_count(t->tree, list) != 1 || ast_kind(t->tree, first) == AST_SLICE || ast_kind(t->tree, first) == AST_DOTS) {
+    trace_error(t, "bad-index", span, "a tuple is indexed by one integer");
+    return value_poison();
+  }
+  int64_t place;
+  const Span at = ast_node(t->tree, first)->span;
+  if (!value_whole(t, eval(t, first, env), &place, "the index of a tuple", at)) return value_poison();
+  if (!place_in(t, (double)place, v.count, &place, at)) return value_poison();
+  return v.items[place];
+}
+
+static bool only_integer(Tracer *t, Ast list) {
+  if (ast_count(t->tree, list) != 1) return false;
+  const AstKind kind = ast_kind(t->tree, ast_child(t->tree, list, 0));
+  return kind == AST_NUMBER || kind == AST_UNARY;
+}
+
+Value eval_index(Tracer *t, Ast e, Env *env) {
+  const Span span = ast_node(t->tree, e)->span;
+  const Ast list = ast_child(t->tree, e, INDEX_args);
+  Value v = eval(t, ast_child(t->tree, e, INDEX_base), env);
+  if (value_bad(v)) return v;
+  if (v.kind == V_DISTRIBUTION) {
+    Dims dims;
+    if (!eval_shape(t, list, env, &dims, "a drawn array")) return value_poison();
+    return op_draw(t, v, &dims, t->in_model, DIM_BATCH, span);
+  }
+  if (v.kind == V_TUPLE || (v.kind == V_ARRAY && only_integer(t, list))) return index_tuple(t, v, list, env, span);
+  if (v.kind == V_FUNCTION || v.kind == V_INSTANCE || v.kind == V_SPACE) {
+    Diag *d = trace_error(t, "bad-index", span, "%s cannot be indexed", value_describe(t, v));
+    if (v.kind == V_FUNCTION) diag_hint(t->s, d, "a call takes round brackets: `%s(...)`", closure_name(t, v.closure));
+    return value_poison();
+  }
+  if (!value_to_tensor(t, &v, TYPE_COUNT, span)) return value_poison();
+  return index_tensor(t, v, list, env, span);
+}

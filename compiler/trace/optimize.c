@@ -1,0 +1,373 @@
+/* optimize.c: the `train` block: its plan, clipping, and the optimiser, elaborated once for each parameter. */
+#include <string.h>
+
+#include "call.h"
+#include "near.h"
+
+static const char *const train_words[] = {"optimizer", "batch",      "epochs", "steps", "clip_norm", "clip_value", "seed",
+                                          "accumulate", "average",    "start",  "freeze", "loss",     "parameters", "every"};
+
+static Ast train_settings(Tracer *t) { return ast_child(t->tree, t->train, TRAIN_settings); }
+
+Ast train_find(Tracer *t) {
+  const Ast items = ast_child(t->tree, t->file, FILE_items);
+  Ast found = {0};
+  for (uint32_t i = 0; i < ast_count(t->tree, items); i++) {
+    const Ast item = ast_child(t->tree, items, i);
+    if (ast_kind(t->tree, item) != AST_TRAIN) continue;
+    if (found.id) {
+      Diag *d = trace_limit(t, "no-meaning", ast_node(t->tree, item)->span, "several `train` blocks in one file have no meaning yet");
+      diag_note(t->s, d, ast_node(t->tree, found)->span, "the first");
+      return found;
+    }
+    found = item;
+  }
+  return found;
+}
+
+/* The last setting of that name without a pattern. */
+static Ast train_setting(Tracer *t, const char *name) {
+  const Ast list = train_settings(t);
+  for (uint32_t i = ast_count(t->tree, list); i-- > 0;) {
+    const Ast setting = ast_child(t->tree, list, i);
+    const AstNode *node = ast_node(t->tree, setting);
+    if (node->kind == AST_SETTING && !node->text && !strcmp(name_of(t, node->name), name)) return setting;
+  }
+  return (Ast){0};
+}
+
+static Value setting_value(Tracer *t, const char *name, Span *at) {
+  Env empty = {0};
+  const Ast setting = train_setting(t, name);
+  Value v = {.kind = V_ABSENT};
+  *at = setting.id ? ast_node(t->tree, setting)->span : (Span){0};
+  if (setting_overridden(t, name, &v, *at)) return v;
+  return setting.id ? eval(t, ast_child(t->tree, setting, SETTING_value), &empty) : v;
+}
+
+static bool is_all(Tracer *t, const char *name) {
+  const Ast setting = train_setting(t, name), value = ast_child(t->tree, setting, SETTING_value);
+  return setting.id && ast_kind(t->tree, value) == AST_NAME && !strcmp(name_of(t, ast_node(t->tree, value)->name), "all");
+}
+
+static bool whole_setting(Tracer *t, const char *name, int64_t least, int64_t *out) {
+  Span at;
+  const Value v = setting_value(t, name, &at);
+  int64_t whole;
+  if (v.kind == V_ABSENT) return false;
+  if (!value_whole(t, v, &whole, text_of(t, "`%s`", name), at)) return false;
+  if (whole < least) {
+    trace_error(t, "bad-setting", at, "`%s` must be %lld or more; found %lld", name, (long long)least, (long long)whole);
+    return false;
+  }
+  *out = whole;
+  return true;
+}
+
+static void check_words(Tracer *t) {
+  const Ast list = train_settings(t);
+  const size_t count = sizeof train_words / sizeof *train_words;
+  for (uint32_t i = 0; i < ast_count(t->tree, list); i++) {
+    const AstNode *node = ast_node(t->tree, ast_child(t->tree, list, i));
+    if (node->kind != AST_SETTING) continue;
+    const char *name = name_of(t, node->name);
+    bool known = false;
+    for (size_t k = 0; k < count; k++) known = known || !strcmp(name, train_words[k]);
+    if (!strcmp(name, "average") || !strcmp(name, "accumulate") || !strcmp(name, "start") || !strcmp(name, "every"))
+      trace_limit(t, "no-meaning", node->span, "`%s` in `train` has no meaning yet in this version", name);
+    if (known) continue;
+    Diag *d = trace_error(t, "unknown-setting", node->name_span, "`train` has no setting `%s`", name);
+    const char *near = near_find(name, train_words, count);
+    if (near) diag_hint(t->s, d, "did you mean `%s`?", near);
+    else if (!strcmp(name, "rate") || !strcmp(name, "learning_rate") || !strcmp(name, "lr"))
+      diag_hint(t->s, d, "the rate is the optimiser's: `optimizer = adam(rate = 1e-3)`");
+  }
+}
+
+void train_plan(Tracer *t) {
+  TrainPlan *plan = &t->program->plan;
+  *plan = (TrainPlan){.batch = 32, .epochs = 10, .span = t->train.id ? ast_node(t->tree, t->train)->span : (Span){0}};
+  int64_t seed = 0, steps = 0;
+  const bool no_number = is_all(t, "batch");
+  Value over;
+  if (t->train.id) check_words(t);
+  if (no_number && !setting_overridden(t, "batch", &over, plan->span))
+    plan->batch = 0;
+  else
+    whole_setting(t, "batch", 1, &plan->batch);
+  if (whole_setting(t, "steps", 1, &steps)) plan->steps = steps, plan->epochs = 0;
+  whole_setting(t, "epochs", 1, &plan->epochs);
+  if (whole_setting(t, "seed", 0, &seed)) plan->seed = (uint64_t)seed;
+  const TraceOptions *o = t->options;
+  if (o->batch > 0) plan->batch = o->batch;
+  if (o->steps > 0) plan->steps = o->steps, plan->epochs = o->epochs;
+  if (o->epochs > 0) plan->epochs = o->epochs, plan->steps = o->steps;
+  if (o->seed >= 0) plan->seed = (uint64_t)o->seed;
+  setting_list_text(t, "batch", plan->batch ? text_of(t, "%lld", (long long)plan->batch) : "all");
+  if (plan->epochs) setting_list_text(t, "epochs", text_of(t, "%lld", (long long)plan->epochs));
+  if (plan->steps) setting_list_text(t, "steps", text_of(t, "%lld", (long long)plan->steps));
+  setting_list_text(t, "seed", text_of(t, "%llu", (unsigned long long)plan->seed));
+}
+
+/* ---- names of parameters ---- */
+
+static bool pattern_list(Tracer *t, const char *name, Value *out, Span *at) {
+  *out = setting_value(t, name, at);
+  if (out->kind == V_ABSENT || value_bad(*out)) return false;
+  bool texts = out->kind == V_STRING || out->kind == V_ARRAY || out->kind == V_TUPLE;
+  for (uint32_t i = 0; texts && out->kind != V_STRING && i < out->count; i++) texts = out->items[i].kind == V_STRING;
+  if (texts) return true;
+  trace_error(t, "bad-setting", *at, "`%s` is a pattern such as \"encoder.*\", or several: [\"a.*\", \"b.*\"]", name);
+  return false;
+}
+
+static bool matches(Value patterns, const char *name) {
+  if (patterns.kind == V_STRING) return glob_match(patterns.text, name);
+  for (uint32_t i = 0; i < patterns.count; i++) {
+    if (glob_match(patterns.items[i].text, name)) return true;
+  }
+  return false;
+}
+
+static void must_match(Tracer *t, const char *pattern, Owned **list, uint32_t count, Span at) {
+  Vec(const char *) names = {0};
+  for (uint32_t i = 0; i < count; i++) {
+    const char *name = t->graph->slots.data[list[i]->slot].name;
+    if (glob_match(pattern, name)) {
+      vec_free(&names);
+      return;
+    }
+    vec_push(&names, name);
+  }
+  Diag *d = trace_error(t, "no-match", at, "no parameter is called \"%s\"", pattern);
+  const char *near = near_find(pattern, names.data, names.count);
+  if (near) diag_hint(t->s, d, "did you mean \"%s\"?", near);
+  else if (names.count) diag_hint(t->s, d, "the first parameter is \"%s\"; `*` stands for any text", names.data[0]);
+  vec_free(&names);
+}
+
+static void check_patterns(Tracer *t, Value patterns, Owned **list, uint32_t count, Span at) {
+  if (patterns.kind == V_STRING) must_match(t, patterns.text, list, count, at);
+  for (uint32_t i = 0; patterns.kind != V_STRING && i < patterns.count; i++) must_match(t, patterns.items[i].text, list, count, at);
+}
+
+const char *train_loss(Tracer *t) {
+  const Ast setting = train_setting(t, "loss");
+  if (!setting.id) return NULL;
+  const Ast value = ast_child(t->tree, setting, SETTING_value);
+  const AstNode *node = ast_node(t->tree, value);
+  const char *name = node->kind == AST_NAME ? name_of(t, node->name) : node->kind == AST_STRING ? node->text : "";
+  Vec(const char *) names = {0};
+  for (uint32_t i = 0; i < t->losses.count; i++) vec_push(&names, t->losses.data[i].name);
+  const char *found = NULL;
+  for (uint32_t i = 0; i < names.count; i++) {
+    if (!strcmp(names.data[i], name)) found = names.data[i];
+  }
+  if (!found) {
+    Diag *d = trace_error(t, "unknown-loss", node->span, "the model has no loss `%s`", name);
+    const char *near = near_find(name, names.data, names.count);
+    if (near) diag_hint(t->s, d, "did you mean `%s`?", near);
+  }
+  vec_free(&names);
+  return found;
+}
+
+/* ---- clipping ---- */
+
+static void clip_gradients(Tracer *t, Node *gradients, uint32_t count) {
+  Graph *g = t->graph;
+  Span at;
+  Value v = setting_value(t, "clip_value", &at);
+  if (v.kind != V_ABSENT && !value_bad(v)) {
+    if (!value_to_float(t, &v, at)) return;
+    for (uint32_t i = 0; i < count; i++) {
+      const Node limit = build_cast(g, v.node, node_type(g, gradients[i])), low = build_neg(g, limit);
+      const Node above = build_select(g, build_binary(g, P_LT, limit, gradients[i]), limit, gradients[i]);
+      gradients[i] = build_select(g, build_binary(g, P_LT, above, low), low, above);
+    }
+    setting_list(t, "clip_value", setting_value(t, "clip_value", &at));
+  }
+  v = setting_value(t, "clip_norm", &at);
+  if (v.kind == V_ABSENT || value_bad(v)) return;
+  setting_list(t, "clip_norm", v);
+  if (!value_to_float(t, &v, at)) return;
+  g->span = at;
+  Node squares = NODE_NONE;
+  for (uint32_t i = 0; i < count; i++) {
+    const Dims dims = *node_dims(g, gradients[i]);
+    int64_t axes[GRAPH_MAX_RANK];
+    for (uint32_t k = 0; k < dims.rank; k++) axes[k] = k;
+    Node sum = build_mul(g, gradients[i], gradients[i]);
+    if (dims.rank) sum = build_reduce(g, P_SUM, sum, axes, dims.rank);
+    sum = build_cast(g, sum, TYPE_F64);
+    squares = squares.id ? build_add(g, squares, sum) : sum;
+  }
+  if (!squares.id) return;
+  const Node limit = build_cast(g, v.node, TYPE_F64), norm = build_unary(g, P_SQRT, squares);
+  const Node scale = build_select(g, build_binary(g, P_LT, limit, norm), build_div(g, limit, norm), build_const(g, TYPE_F64, 1));
+  for (uint32_t i = 0; i < count; i++) gradients[i] = build_mul(g, gradients[i], build_cast(g, scale, node_type(g, gradients[i])));
+}
+
+/* ---- optimisers ---- */
+
+typedef struct {
+  const char *pattern; /* NULL: for all */
+  Value optimizer;
+  Span span;
+} Rule;
+
+static void list_optimizer(Tracer *t, const Rule *rule) {
+  const Closure *c = rule->optimizer.closure;
+  Param params[PARAM_LIMIT];
+  const uint32_t n = closure_params(t, c, params, PARAM_LIMIT);
+  if (rule->pattern) return;
+  setting_list_text(t, "optimizer", closure_name(t, c));
+  for (uint32_t i = 0; i < n; i++) {
+    const char *name = name_of(t, params[i].name);
+    if (c->bound && c->bound[i].kind != V_ABSENT)
+      setting_list(t, name, c->bound[i]);
+    else if (params[i].fallback.id)
+      setting_list_text(t, name, source_text(t, ast_node(t->tree, params[i].fallback)->span));
+  }
+}
+
+/* The settings that `--set` names, in place of what the file says. */
+static Value with_overrides(Tracer *t, Value v) {
+  Param params[PARAM_LIMIT];
+  Closure c = *v.closure;
+  const uint32_t n = closure_params(t, &c, params, PARAM_LIMIT);
+  Value *bound = values_new(t, n);
+  for (uint32_t i = 0; i < n; i++) {
+    bound[i] = c.bound ? c.bound[i] : (Value){.kind = V_ABSENT};
+    setting_overridden(t, name_of(t, params[i].name), &bound[i], v.span);
+  }
+  c.bound = bound, c.called = true;
+  return closure_value(t, c, v.span);
+}
+
+static bool optimizer_value(Tracer *t, Value v, Rule *rule) {
+  if (value_bad(v)) return false;
+  if (v.kind != V_FUNCTION || closure_kind(t, v.closure) != AST_OPTIMIZER) {
+    Diag *d = trace_error(t, "not-an-optimizer", rule->span, "an optimiser is needed, such as `adam(1e-3)`; found %s", value_describe(t, v));
+    note_value(t, d, v, rule->span, "it");
+    return false;
+  }
+  if (ast_node(t->tree, v.closure->ast)->flag) {
+    trace_limit(t, "no-meaning", rule->span, "an optimiser `over all` has no meaning yet");
+    return false;
+  }
+  rule->optimizer = with_overrides(t, v);
+  if (closure_lacking(t, rule->optimizer.closure)) {
+    trace_error(t, "missing-argument", rule->span, "the optimiser is %s", value_describe(t, rule->optimizer));
+    return false;
+  }
+  return true;
+}
+
+static Rule *optimizer_rules(Tracer *t, uint32_t *count) {
+  const Ast list = train_settings(t);
+  const uint32_t n = ast_count(t->tree, list);
+  Rule *rules = ARENA_ARRAY(t->arena, Rule, n + 1);
+  Env empty = {0};
+  *count = 0;
+  Value v;
+  if (!train_setting(t, "optimizer").id || setting_overridden(t, "optimizer", &v, (Span){0})) {
+    Rule *rule = &rules[(*count)++];
+    const Name adam = intern_text(&t->s->names, "adam");
+    rule->span = t->train.id ? ast_node(t->tree, t->train)->span : ast_node(t->tree, t->model)->name_span;
+    if (!setting_overridden(t, "optimizer", &v, rule->span)) v = lookup_name(t, adam, rule->span, &empty);
+    if (!optimizer_value(t, v, rule)) return NULL;
+  }
+  for (uint32_t i = 0; i < n; i++) {
+    const Ast setting = ast_child(t->tree, list, i);
+    const AstNode node = *ast_node(t->tree, setting);
+    if (node.kind != AST_SETTING || strcmp(name_of(t, node.name), "optimizer")) continue;
+    if (!node.text && *count && !rules[0].pattern && setting_overridden(t, "optimizer", &v, node.span)) continue;
+    Rule *rule = &rules[(*count)++];
+    *rule = (Rule){.pattern = node.text, .span = node.span};
+    if (!optimizer_value(t, eval(t, ast_child(t->tree, setting, SETTING_value), &empty), rule)) return NULL;
+  }
+  for (uint32_t i = 0; i < *count; i++) list_optimizer(t, &rules[i]);
+  return rules;
+}
+
+static void update_parameter(Tracer *t, const Rule *rule, Owned *parameter, Node gradient) {
+  const Closure *c = rule->optimizer.closure;
+  const char *name = t->graph->slots.data[parameter->slot].name;
+  Instance *instance = instance_get(t, text_of(t, "%s/", name), rule->span);
+  instance->path = name; /* its states are called "dense_1.W/m" */
+  Frame frame;
+  frame_push(t, &frame, instance, c->ast, true);
+  frame.kind = SLOT_OPTIMIZER, frame.of = parameter->slot, frame.like = &parameter->dims;
+  vec_push(&t->calls, ((CallSite){rule->span, closure_name(t, c), c->ast}));
+  t->graph->span = rule->span;
+  Env env = {0};
+  const Span at = ast_node(t->tree, c->ast)->name_span;
+  if (closure_env(t, c, c->bound, &env, rule->span)) {
+    Names *names = &t->s->names;
+    env_bind_owned(t, &env, intern_text(names, "parameter"), owned_value(t, parameter, at), parameter, at);
+    env_bind(t, &env, intern_text(names, "gradient"), value_tensor(t, gradient, false, at), at);
+    env_bind(t, &env, intern_text(names, "step"), value_tensor(t, build_number(t->graph, NUMBER_STEP), false, at), at);
+    const Ast list = ast_child(t->tree, ast_child(t->tree, c->ast, OPTIMIZER_body), BLOCK_items);
+    for (uint32_t i = 0; i < ast_count(t->tree, list); i++) eval_statement(t, ast_child(t->tree, list, i), &env);
+    if (!t->s->errors && (parameter->pass != t->pass || !parameter->written.count)) {
+      Diag *d = trace_error(t, "no-update", at, "the optimiser `%s` never writes its parameter", closure_name(t, c));
+      diag_hint(t->s, d, "it ends in `parameter <- parameter - ...`");
+    }
+  }
+  t->calls.count--;
+  frame_pop(t);
+}
+
+/* The parameters that this block trains. */
+static uint32_t trained(Tracer *t, Owned ***out) {
+  Owned **all;
+  const uint32_t count = instance_parameters(t, NULL, &all);
+  Value frozen, chosen;
+  Span at;
+  const bool freezes = pattern_list(t, "freeze", &frozen, &at);
+  if (freezes) check_patterns(t, frozen, all, count, at);
+  const bool chooses = pattern_list(t, "parameters", &chosen, &at);
+  if (chooses) check_patterns(t, chosen, all, count, at);
+  *out = ARENA_ARRAY(t->arena, Owned *, count + 1);
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    const char *name = t->graph->slots.data[all[i]->slot].name;
+    if ((freezes && matches(frozen, name)) || (chooses && !matches(chosen, name))) continue;
+    (*out)[kept++] = all[i];
+  }
+  return kept;
+}
+
+void train_trace(Tracer *t, Node total) {
+  Owned **list;
+  const uint32_t count = trained(t, &list);
+  uint32_t rule_count, used = 0;
+  const Rule *rules = optimizer_rules(t, &rule_count);
+  if (!rules || t->s->errors) return;
+  for (uint32_t i = 0; i < rule_count; i++) {
+    if (rules[i].pattern) must_match(t, rules[i].pattern, list, count, rules[i].span);
+  }
+  Node *nodes = ARENA_ARRAY(t->arena, Node, count + 1), *gradients = ARENA_ARRAY(t->arena, Node, count + 1);
+  for (uint32_t i = 0; i < count; i++) nodes[i] = build_slot(t->graph, list[i]->slot);
+  grad_reverse(t->graph, total, NODE_NONE, nodes, count, gradients);
+  for (uint32_t i = 0; i < count; i++) {
+    const Slot *slot = &t->graph->slots.data[list[i]->slot];
+    if (!type_is_float(slot->type)) continue;
+    if (!gradients[i].id) {
+      Diag *d = trace_warning(t, "untrained", slot->span, "`%s` has no influence on the loss: it stays as it starts", slot->name);
+      (void)d;
+      continue;
+    }
+    gradients[used] = gradients[i], list[used++] = list[i];
+  }
+  clip_gradients(t, gradients, used);
+  for (uint32_t i = 0; i < used && !t->s->errors; i++) {
+    const char *name = t->graph->slots.data[list[i]->slot].name;
+    const Rule *rule = NULL;
+    for (uint32_t k = 0; k < rule_count; k++) {
+      if (!rules[k].pattern || glob_match(rules[k].pattern, name)) rule = &rules[k];
+    }
+    if (rule) update_parameter(t, rule, list[i], gradients[i]);
+  }
+}

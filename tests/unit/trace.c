@@ -1,0 +1,252 @@
+/* trace.c: models traced and run by the oracle, against closed forms. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "build.h"
+#include "interp.h"
+#include "parse.h"
+#include "render.h"
+#include "trace.h"
+
+typedef struct {
+  Session s;
+  Tree tree;
+  Program *program;
+  double *slots[64];
+} Fixture;
+
+static void fixture_open(Fixture *f, const char *text, Type type) {
+  *f = (Fixture){0};
+  const Source *source = source_add(&f->s.sources, "model.nn", text, strlen(text), false);
+  const Ast file = parse_source(&f->s, &f->tree, source);
+  TraceOptions options = {.float_type = type, .seed = -1};
+  f->program = trace_program(&f->s, &f->tree, file, "model.nn", &options);
+  if (f->s.errors) {
+    Text out = {0};
+    render_text(&f->s, &out, false);
+    print_error("%s", text_get(&out));
+    text_free(&out);
+  }
+  assert_non_null(f->program);
+  const Graph *graphs[] = {f->program->init, f->program->train, f->program->eval, f->program->gradient};
+  for (int i = 0; i < 4; i++) {
+    const char *wrong = graph_verify(graphs[i]);
+    if (wrong) print_error("%s\n", wrong);
+    assert_null(wrong);
+  }
+}
+
+static void fixture_close(Fixture *f) {
+  for (int i = 0; i < 64; i++) free(f->slots[i]);
+  program_free(f->program);
+  tree_free(&f->tree);
+  session_free(&f->s);
+}
+
+static uint32_t slot_of(Fixture *f, const char *name) {
+  for (uint32_t i = 0; i < f->program->train->slots.count; i++) {
+    if (!strcmp(f->program->train->slots.data[i].name, name)) return i;
+  }
+  fail_msg("no slot %s", name);
+  return 0;
+}
+
+static void put(Fixture *f, const char *name, const double *values, size_t count) {
+  const uint32_t slot = slot_of(f, name);
+  free(f->slots[slot]);
+  f->slots[slot] = malloc(sizeof(double) * count);
+  memcpy(f->slots[slot], values, sizeof(double) * count);
+}
+#define PUT(f, name, ...) put((f), (name), (const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
+
+static Interp *run(Fixture *f, const Graph *g, int64_t batch, double step) {
+  InterpInput input = {.slots = (const double *const *)f->slots, .batch = {batch}, .step = step, .steps = 100, .epoch = 0, .seed = 1, .draw = (uint64_t)step};
+  return interp_new(g, &input);
+}
+
+static const Output *output_of(const Graph *g, OutKind kind, const char *name) {
+  for (uint32_t i = 0; i < g->outputs.count; i++) {
+    const Output *o = &g->outputs.data[i];
+    const char *mine = kind == OUT_SLOT && o->kind == OUT_SLOT ? g->slots.data[o->slot].name : o->name;
+    if (o->kind == kind && mine && !strcmp(mine, name)) return o;
+  }
+  fail_msg("no output %s", name);
+  return NULL;
+}
+
+static void near(double got, double wanted, double tolerance) {
+  if (!(fabs(got - wanted) <= tolerance * (1 + fabs(wanted)))) fail_msg("found %.17g, wanted %.17g", got, wanted);
+}
+
+static double ratio(Interp *in, const Output *o) {
+  int64_t n;
+  const double sum = *interp_value(in, o->node, &n);
+  return o->weight.id ? sum / *interp_value(in, o->weight, &n) : sum;
+}
+
+/* The value of an output of the evaluation graph, element `i`. */
+static double value_at(Fixture *f, int64_t batch, const char *name, int64_t i) {
+  Interp *in = run(f, f->program->eval, batch, 1);
+  int64_t n;
+  const double *v = interp_value(in, output_of(f->program->eval, OUT_VALUE, name)->node, &n);
+  assert_true(i < n);
+  const double got = v[i];
+  interp_free(in);
+  return got;
+}
+
+/* Replaces a slot's values by its new ones. */
+static void step_slots(Fixture *f, int64_t batch, double step) {
+  const Graph *g = f->program->train;
+  Interp *in = run(f, g, batch, step);
+  double *next[64] = {0};
+  for (uint32_t i = 0; i < g->outputs.count; i++) {
+    const Output *o = &g->outputs.data[i];
+    if (o->kind != OUT_SLOT) continue;
+    int64_t n;
+    const double *v = interp_value(in, o->node, &n);
+    next[o->slot] = malloc(sizeof(double) * (size_t)n);
+    memcpy(next[o->slot], v, sizeof(double) * (size_t)n);
+  }
+  interp_free(in);
+  for (int i = 0; i < 64; i++) {
+    if (!next[i]) continue;
+    free(f->slots[i]);
+    f->slots[i] = next[i];
+  }
+}
+
+static void dense_is_x_w_plus_b(void **state) {
+  Fixture f;
+  fixture_open(&f, "model m { input x: [2]; target t: [3]; output y = x |> dense(3); loss mse(y, t) }", TYPE_F64);
+  PUT(&f, "x", 1, 2, 3, 4);
+  PUT(&f, "t", 0, 0, 0, 0, 0, 0);
+  PUT(&f, "dense_1.W", 1, 2, 3, 4, 5, 6);
+  PUT(&f, "dense_1.b", 10, 20, 30);
+  const double wanted[] = {19, 32, 45, 29, 46, 63};
+  for (int i = 0; i < 6; i++) near(value_at(&f, 2, "y", i), wanted[i], 1e-15);
+  Interp *in = run(&f, f.program->train, 2, 1);
+  double sum = 0;
+  for (int i = 0; i < 6; i++) sum += wanted[i] * wanted[i];
+  near(ratio(in, output_of(f.program->train, OUT_LOSS, "loss")), sum / 6, 1e-15);
+  interp_free(in);
+  in = run(&f, f.program->gradient, 2, 1);
+  int64_t n;
+  const double *g = interp_value(in, output_of(f.program->gradient, OUT_VALUE, "dense_1.b")->node, &n);
+  for (int i = 0; i < 3; i++) near(g[i], (wanted[i] + wanted[i + 3]) * 2 / 3 / 2, 1e-14);
+  g = interp_value(in, output_of(f.program->gradient, OUT_VALUE, "dense_1.W")->node, &n);
+  for (int i = 0; i < 2; i++) {
+    for (int k = 0; k < 3; k++) near(g[3 * i + k], (f.slots[0][i] * wanted[k] + f.slots[0][2 + i] * wanted[3 + k]) / 3, 1e-14);
+  }
+  interp_free(in);
+  fixture_close(&f);
+}
+
+static void cross_entropy_is_minus_log_p(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "model m { input z: [3]; target y: label[3]; param s: [] ~ ones\n"
+               " loss cross_entropy(s * z, y); loss smooth = cross_entropy(s * z, y, smoothing = 0.1)\n"
+               " metric accuracy(z, y); output p = softmax(z) }",
+               TYPE_F64);
+  PUT(&f, "z", 1, 2, 3, 1000, 0, -1000);
+  PUT(&f, "y", 2, 1);
+  PUT(&f, "s", 1);
+  const double e = exp(1) + exp(2) + exp(3), l0 = log(e) - 3, l1 = 1000;
+  Interp *in = run(&f, f.program->eval, 2, 1);
+  near(ratio(in, output_of(f.program->eval, OUT_LOSS, "loss")), (l0 + l1) / 2, 1e-14);
+  const double smooth0 = log(e) - 0.9 * 3 - 0.1 * 2, smooth1 = 1000 - 0.9 * 0 - 0.1 * 0;
+  near(ratio(in, output_of(f.program->eval, OUT_LOSS, "smooth")), (smooth0 + smooth1) / 2, 1e-14);
+  near(ratio(in, output_of(f.program->eval, OUT_METRIC, "accuracy")), 0.5, 0);
+  interp_free(in);
+  near(value_at(&f, 2, "p", 0), exp(1) / e, 1e-14);
+  near(value_at(&f, 2, "p", 3), 1, 0);
+  fixture_close(&f);
+}
+
+/* Rows of weight 0 count nothing, even where they are NaN; the mean is over the rest. */
+static void weights_leave_out(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "model m { input x: []; target y: label[2]; param w: [2] ~ ones\n"
+               " loss cross_entropy(x * w, y) weight is_known(y) }",
+               TYPE_F64);
+  PUT(&f, "x", 1, 2, 3);
+  PUT(&f, "y", 0, -1, 1);
+  PUT(&f, "w", 1, 2);
+  Interp *in = run(&f, f.program->gradient, 3, 1);
+  const double l0 = log(exp(1) + exp(2)) - 1, l2 = log(exp(3) + exp(6)) - 6;
+  near(ratio(in, output_of(f.program->gradient, OUT_LOSS, "loss")), (l0 + l2) / 2, 1e-14);
+  int64_t n;
+  const double *g = interp_value(in, output_of(f.program->gradient, OUT_VALUE, "w")->node, &n);
+  const double p0 = exp(1) / (exp(1) + exp(2)), p2 = exp(3) / (exp(3) + exp(6));
+  near(g[0], ((p0 - 1) * 1 + p2 * 3) / 2, 1e-14);
+  near(g[1], ((1 - p0) * 1 - p2 * 3) / 2, 1e-14);
+  interp_free(in);
+  PUT(&f, "y", -1, -1, -1);
+  in = run(&f, f.program->gradient, 3, 1);
+  g = interp_value(in, output_of(f.program->gradient, OUT_VALUE, "w")->node, &n);
+  near(g[0], 0, 0);
+  near(g[1], 0, 0);
+  interp_free(in);
+  fixture_close(&f);
+}
+
+/* Adam on f(p) = p^2 / 2 + p: its first two steps by hand. */
+static void adam_takes_its_steps(void **state) {
+  Fixture f;
+  fixture_open(&f, "model m { input x: []; param p: [] ~ constant(3); loss x * (p^2 / 2 + p) }\ntrain { optimizer = adam(0.1) }", TYPE_F64);
+  PUT(&f, "x", 1);
+  PUT(&f, "p", 3);
+  PUT(&f, "p/m", 0);
+  PUT(&f, "p/v", 0);
+  double p = 3, m = 0, v = 0;
+  for (int step = 1; step <= 3; step++) {
+    const double g = p + 1;
+    m = 0.9 * m + (1 - 0.9) * g, v = 0.999 * v + (1 - 0.999) * g * g;
+    p -= 0.1 * (m / (1 - pow(0.9, step))) / (sqrt(v / (1 - pow(0.999, step))) + 1e-8);
+    step_slots(&f, 1, step);
+    near(f.slots[slot_of(&f, "p")][0], p, 1e-15);
+    near(f.slots[slot_of(&f, "p/m")][0], m, 1e-15);
+    near(f.slots[slot_of(&f, "p/v")][0], v, 1e-15);
+  }
+  fixture_close(&f);
+}
+
+static void batch_norm_normalises(void **state) {
+  Fixture f;
+  fixture_open(&f, "model m { input x: [2]; target t: [2]; output y = x |> batch_norm; loss mse(y, t) }\ntrain { optimizer = sgd(0) }", TYPE_F64);
+  const double x[] = {1, 5, 2, 7, 6, 0};
+  put(&f, "x", x, 6);
+  PUT(&f, "t", 0, 0, 0, 0, 0, 0);
+  PUT(&f, "batch_norm_1.scale", 2, 3);
+  PUT(&f, "batch_norm_1.shift", 0.5, 0);
+  PUT(&f, "batch_norm_1.mean", 0, 0);
+  PUT(&f, "batch_norm_1.var", 1, 1);
+  near(value_at(&f, 3, "y", 0), 1 / sqrt(1 + 1e-5) * 2 + 0.5, 1e-14);
+  step_slots(&f, 3, 1);
+  double mean[2], var[2];
+  for (int k = 0; k < 2; k++) {
+    mean[k] = (x[k] + x[2 + k] + x[4 + k]) / 3, var[k] = 0;
+    for (int i = 0; i < 3; i++) var[k] += (x[2 * i + k] - mean[k]) * (x[2 * i + k] - mean[k]) / 3;
+    near(f.slots[slot_of(&f, "batch_norm_1.mean")][k], 0.1 * mean[k], 1e-14);
+    near(f.slots[slot_of(&f, "batch_norm_1.var")][k], 0.9 + 0.1 * var[k], 1e-14);
+  }
+  fixture_close(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(dense_is_x_w_plus_b),  cmocka_unit_test(cross_entropy_is_minus_log_p),
+      cmocka_unit_test(weights_leave_out),    cmocka_unit_test(adam_takes_its_steps),
+      cmocka_unit_test(batch_norm_normalises),
+  };
+  return cmocka_run_group_tests_name("trace", tests, NULL, NULL);
+}
