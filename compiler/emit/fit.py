@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Writes math_tables.h: the polynomials of the elementary functions. Usage: fit.py > math_tables.h (needs mpmath).
 
-Each is a minimax fit by Remez exchange in 50 digits: max |weight(x) (f(x) - sum c_p x^p)| over [a, b], where the weight makes
-the error relative to the function that the polynomial serves. Coefficients are then rounded to the format one after the
-other, lowest order first, and the others fitted again after each. The comments give the error before and after rounding."""
+Each is a minimax fit by Remez exchange in 50 digits: max |weight(x) (f(x) - sum c_p x^p)| over [a, b], with a weight
+that makes the error relative to the function that the polynomial serves. Coefficients are then rounded to the format one
+by one, lowest order first, and the others fitted again after each. The comments give the error before and after."""
 import struct
 import textwrap
-from mpmath import asin, atan, cbrt, cos, erf, erfc, exp, expm1, log, lu_solve, matrix, mp, mpf, nstr, pi, sin, sinh, sqrt, tanh
+from mpmath import (asin, atan, cbrt, cos, erf, erfc, exp, expm1, log, lu_solve, matrix, mp, mpf, nstr, pi,
+                    sin, sinh, sqrt, tanh)
 
 mp.dps = 50
 
@@ -92,6 +93,10 @@ def fit(name, f, weight, count, a, b, rounding, first=0, exact=None):
 tiny = mpf(10) ** -20
 
 
+def odd(f, at_zero):  # (f(x) - x) / x^3 as a function of x^2
+    return lambda t: at_zero if t < tiny else (f(sqrt(t)) / sqrt(t) - 1) / t
+
+
 def series(f, at_zero):
     return lambda x: mpf(at_zero) if abs(x) < tiny else f(x)
 
@@ -107,23 +112,25 @@ def main():
     fit("exp64", q, lambda x: x**2 / exp(x) + tiny, 10, -h, h, round64)
     print("/* log(1 + x) = x - x^2/2 + x^3 p(x) */")
     lo, hi = sqrt(half) - 1, sqrt(mpf(2)) - 1
-    fit("log32", series(lambda x: (log(1 + x) - x + x**2 / 2) / x**3, mpf(1) / 3), lambda x: x**2 + mpf(10) ** -6, 9, lo, hi, round32)
+    third = series(lambda x: (log(1 + x) - x + x**2 / 2) / x**3, mpf(1) / 3)
+    fit("log32", third, lambda x: x**2 + mpf(10) ** -6, 9, lo, hi, round32)
     print("/* log((1 + s) / (1 - s)) = 2 s + s^3 p(s^2) */")
     at = lambda t: (log((1 + sqrt(t)) / (1 - sqrt(t))) / sqrt(t) - 2) / t
     top = (hi / (2 + hi)) ** 2 * mpf("1.001")
     fit("log64", series(at, mpf(2) / 3), lambda t: t + mpf(10) ** -6, 7, 0, top, round64)
     print("/* the same with 2/3 apart: 2 s + s^3 (2/3 + s^2 p(s^2)) */")
-    fit("log64_pow", lambda t: mpf(2) / 5 if t < mpf(10) ** -12 else (at(t) - mpf(2) / 3) / t, lambda t: t**2 + mpf(10) ** -8, 8, 0, top, round64)
+    fifth = lambda t: mpf(2) / 5 if t < mpf(10) ** -12 else (at(t) - mpf(2) / 3) / t
+    fit("log64_pow", fifth, lambda t: t**2 + mpf(10) ** -8, 8, 0, top, round64)
     print("/* tanh(x) = x + x^3 p(x^2) */")
-    th = series(lambda t: (tanh(sqrt(t)) / sqrt(t) - 1) / t, -mpf(1) / 3)
+    th = odd(tanh, -mpf(1) / 3)
     fit("tanh32", th, lambda t: t + mpf(10) ** -3, 7, 0, mpf("0.91") ** 2, round32)
     fit("tanh64", th, lambda t: t + mpf(10) ** -3, 14, 0, mpf("0.91") ** 2, round64)
     print("/* erf(x) = x + x p(x^2) */")
     er = series(lambda t: erf(sqrt(t)) / sqrt(t) - 1, 2 / sqrt(pi) - 1)
     fit("erf32", er, lambda t: 1 / (1 + er(t)), 7, 0, mpf("1.01") ** 2, round32)
     fit("erf64", er, lambda t: 1 / (1 + er(t)), 12, 0, mpf("1.01") ** 2, round64)
-    print("/* log erfc(x) */")
-    fit("erfc32", lambda x: log(erfc(x)), lambda x: erfc(x), 8, mpf("0.98"), mpf("4.0"), round32)
+    print("/* log erfc(x) = x p(x) */")
+    fit("erfc32", lambda x: log(erfc(x)) / x, lambda x: x * erfc(x), 8, mpf("0.98"), mpf("4.0"), round32)
     print("/* exp(x^2) erfc(x) (1 + 2 x) as a function of (x - 3) / (x + 3) */")
     def ex(q):
         x = 3 * (1 + q) / (1 - q)
@@ -139,9 +146,9 @@ def main():
     fit("sin64", sn, lambda t: t + mpf(10) ** -3, 6, 0, quarter**2, round64)
     fit("cos64", cs, lambda t: t**2 + mpf(10) ** -3, 6, 0, quarter**2, round64)
     print("/* atan(x) = x + x^3 p(x^2); asin likewise; sinh likewise */")
-    fit("atan64", series(lambda t: (atan(sqrt(t)) / sqrt(t) - 1) / t, -mpf(1) / 3), lambda t: t + mpf(10) ** -3, 20, 0, 1, round64)
-    fit("asin64", series(lambda t: (asin(sqrt(t)) / sqrt(t) - 1) / t, mpf(1) / 6), lambda t: t + mpf(10) ** -3, 13, 0, mpf("0.2505"), round64)
-    fit("sinh64", series(lambda t: (sinh(sqrt(t)) / sqrt(t) - 1) / t, mpf(1) / 6), lambda t: t + mpf(10) ** -3, 7, 0, mpf("1.01") ** 2, round64)
+    fit("atan64", odd(atan, -mpf(1) / 3), lambda t: t + mpf(10) ** -3, 20, 0, 1, round64)
+    fit("asin64", odd(asin, mpf(1) / 6), lambda t: t + mpf(10) ** -3, 13, 0, mpf("0.2505"), round64)
+    fit("sinh64", odd(sinh, mpf(1) / 6), lambda t: t + mpf(10) ** -3, 7, 0, mpf("1.01") ** 2, round64)
     print("/* x^(-1/3) on [1, 8) */")
     fit("cbrt64", lambda x: 1 / cbrt(x), lambda x: cbrt(x), 7, 1, 8, round64)
     print("#endif")

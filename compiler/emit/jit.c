@@ -29,8 +29,9 @@ static const struct {
 };
 #define LEVEL_COUNT (sizeof levels / sizeof *levels)
 
-/* LLVM's options and target tables belong to the process. The two passes left out cost a tenth of the compile time each and
- * gain nothing: our addresses are already base + index * size + constant, and the second scheduler finds little to do. */
+/* LLVM's options and target tables belong to the process. The two passes left out cost a tenth of the compile time each
+ * and gain nothing: our addresses are already base + index * size + constant, and the second scheduler finds little to
+ * do. */
 static void init_llvm(void) {
   const char *options[] = {"gradc", "-disable-lsr", "-disable-post-ra"};
   LLVMInitializeX86TargetInfo(), LLVMInitializeX86Target(), LLVMInitializeX86TargetMC(), LLVMInitializeX86AsmPrinter();

@@ -6,9 +6,9 @@
 #include "llvm.h"
 #include "load.h"
 
-/* Fills `target`, its texts in `arena`. `name`: NULL or "native" for this machine; "x86-64-v2", "x86-64-v3", "x86-64-v4";
- * "aarch64". False for any other name. A level of the host's own architecture runs here if the processor has it, so that
- * "x86-64-v3" gives AVX2 code on a machine with AVX-512. */
+/* Fills `target`, its texts in `arena`. `name`: NULL or "native" for this machine; "x86-64-v2", "x86-64-v3",
+ * "x86-64-v4"; "aarch64". False for any other name. A level of the host's own architecture runs here if the processor
+ * has it, so that "x86-64-v3" gives AVX2 code on a machine with AVX-512. */
 bool target_named(Target *target, Arena *arena, const char *name);
 bool target_host(Target *target, Arena *arena);
 /* The names that target_named takes, separated by ", ": for messages. */
@@ -16,8 +16,9 @@ const char *target_names(void);
 /* Whether this machine can run code for `target`. */
 bool target_runs_here(const Target *target);
 
-/* A new module with everything that it needs: context, builder, target machine (small code model, position-independent). The
- * texts of `target` must outlive it. NULL where LLVM does not know the target: then `*error` is to be freed by the caller. */
+/* A new module with everything that it needs: context, builder, target machine (small code model,
+ * position-independent). The texts of `target` must outlive it. NULL where LLVM does not know the target: then `*error`
+ * is to be freed by the caller. */
 Emit *emit_open(const Target *target, const char *module_name, char **error);
 void emit_close(Emit *e); /* NULL is allowed */
 

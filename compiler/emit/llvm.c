@@ -178,8 +178,9 @@ static V upper(Emit *e, V x, unsigned from, unsigned count) {
 }
 
 static V combine(Emit *e, V a, V b, int op) {
-  if (is_float(LLVMTypeOf(a))) return op == 0 ? LLVMBuildFAdd(e->b, a, b, "") : op == 1 ? emit_max(e, a, b) : emit_min(e, a, b);
-  if (op == 0) return LLVMBuildAdd(e->b, a, b, "");
+  bool real = is_float(LLVMTypeOf(a));
+  if (op == 0) return real ? LLVMBuildFAdd(e->b, a, b, "") : LLVMBuildAdd(e->b, a, b, "");
+  if (real) return op == 1 ? emit_max(e, a, b) : emit_min(e, a, b);
   return e_select(e, LLVMBuildICmp(e->b, op == 1 ? LLVMIntSGT : LLVMIntSLT, a, b, ""), a, b);
 }
 
@@ -242,12 +243,13 @@ static void add_text(Emit *e, V f, const char *key, const char *value) {
 
 V e_function(Emit *e, const char *name, LLVMTypeRef ret, LLVMTypeRef *params, unsigned n, bool internal, bool noalias) {
   char width[12];
+  unsigned whole = (unsigned)LLVMAttributeFunctionIndex;
   V f = LLVMAddFunction(e->module, name, LLVMFunctionType(ret, params, n, false));
   snprintf(width, sizeof width, "%u", e->target.vector_bytes * 8);
   add_text(e, f, "target-cpu", e->target.cpu), add_text(e, f, "target-features", e->target.features);
   add_text(e, f, "prefer-vector-width", width);
-  add_enum(e, f, (unsigned)LLVMAttributeFunctionIndex, "nounwind");
-  if (internal) LLVMSetLinkage(f, LLVMInternalLinkage), add_enum(e, f, (unsigned)LLVMAttributeFunctionIndex, "noinline");
+  add_enum(e, f, whole, "nounwind");
+  if (internal) LLVMSetLinkage(f, LLVMInternalLinkage), add_enum(e, f, whole, "noinline");
   for (unsigned i = 0; noalias && i < n; i++)
     if (params[i] == e->ptr) add_enum(e, f, i + 1, "noalias");
   e->function = f;

@@ -1,5 +1,6 @@
 /* llvm.h: LLVM behind one door. A context with the types, and short builders for the few shapes of code that we emit.
- * Everything vectorised is vectorised here: LLVM's vectorisers are off. No fast-math flag is ever set; `fma` is explicit. */
+ * Everything vectorised is vectorised here: LLVM's vectorisers are off. No fast-math flag is ever set; `fma` is
+ * explicit. */
 #ifndef GRADC_LLVM_H
 #define GRADC_LLVM_H
 #include <llvm-c/Core.h>
@@ -55,7 +56,8 @@ V e_gep(Emit *e, LLVMTypeRef element, V address, V index);
 /* Lanes 0 .. n-1 on, as a constant; and with a run-time n (i64, may exceed the lane count). */
 V e_mask(Emit *e, unsigned lanes, unsigned n);
 V e_mask_below(Emit *e, unsigned lanes, V n);
-/* Sum, max, min of the lanes by the fixed tree 8+8, 4+4, 2+2, 1+1. `op`: 0 add, 1 max, 2 min; max and min pass NaN on. */
+/* Sum, max, min of the lanes by the fixed tree 8+8, 4+4, 2+2, 1+1. `op`: 0 add, 1 max, 2 min; max and min pass NaN on.
+ * */
 V e_tree(Emit *e, V x, int op);
 
 /* for (i = from; i < to; i += step) with carried values; zero trips allowed (then phi = init). */

@@ -1,5 +1,5 @@
-/* load.c: maps a relocatable ELF object and resolves its relocations. x86-64 and AArch64, small code model, as LLVM emits
- * it; no thread-local storage, no unwinding tables, no initialisers: our code has none. */
+/* load.c: maps a relocatable ELF object and resolves its relocations. x86-64 and AArch64, small code model, as LLVM
+ * emits it; no thread-local storage, no unwinding tables, no initialisers: our code has none. */
 #include "load.h"
 
 #include <elf.h>
@@ -89,8 +89,8 @@ static bool read_header(Loader *l) {
   for (unsigned i = 0; i < h->e_shnum; i++) {
     const Elf64_Shdr *s = &l->sections[i];
     uint64_t align = s->sh_addralign ? s->sh_addralign : 1;
-    if ((s->sh_type != SHT_NOBITS && !inside(l, s->sh_offset, s->sh_size)) || s->sh_size > INT32_MAX || align & (align - 1) ||
-        align > 4096)
+    bool has_bytes = s->sh_type == SHT_NOBITS || inside(l, s->sh_offset, s->sh_size);
+    if (!has_bytes || s->sh_size > INT32_MAX || align & (align - 1) || align > 4096)
       return fail(l, "damaged object: section %u", i);
   }
   return true;
@@ -130,8 +130,9 @@ static bool map_sections(Loader *l) {
       n = l->at[i] + s->sh_size;
       if (n > INT32_MAX) return fail(l, "object too large");
     }
-    if (!pass) l->slots = round_up(n, SLOT_SIZE), n = l->slots + l->symbol_count * SLOT_SIZE, l->code_size = round_up(n, page);
+    if (!pass) l->slots = round_up(n, SLOT_SIZE), n = l->slots + l->symbol_count * SLOT_SIZE;
     n = round_up(n, page);
+    if (!pass) l->code_size = n;
   }
   l->jit->size = n ? n : page;
   void *base = mmap(NULL, l->jit->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -6,9 +6,10 @@
 
 typedef struct Jit Jit; /* an object in memory, ready to run */
 
-/* Maps and relocates a copy of the object's `size` bytes, which start at a multiple of 8; code becomes read-only and executable. Every offset is checked, so
- * a damaged object is an error and not a crash. The only names resolved outside the object are memcpy, memmove and memset,
- * which LLVM makes of its intrinsics. On failure NULL, and `*error` is a message that the caller frees. */
+/* Maps and relocates a copy of the object's `size` bytes, which start at a multiple of 8; code becomes read-only and
+ * executable. Every offset is checked, so a damaged object is an error and not a crash. The only names resolved outside
+ * the object are memcpy, memmove and memset, which LLVM makes of its intrinsics. On failure NULL, and `*error` is a
+ * message that the caller frees. */
 Jit *jit_load(const void *object, size_t size, char **error);
 /* The address of a global symbol defined in the object, or NULL. Valid until jit_free. */
 void *jit_symbol(const Jit *jit, const char *name);

@@ -1,4 +1,6 @@
 /* math_basic.c: what needs no polynomial: signs, rounding to integers, the larger and the smaller, reciprocal root. */
+#include <stdio.h>
+
 #include "emath.h"
 #include "math_parts.h"
 
@@ -32,4 +34,20 @@ V emit_min(Emit *e, V a, V b) {
 
 V emit_rsqrt(Emit *e, V x) {
   return LLVMBuildFDiv(e->b, e_float(e, LLVMTypeOf(x), 1), e_sqrt(e, x), "");
+}
+
+V emit_shared(Emit *e, const char *name, V (*f)(Emit *, V), V x) {
+  char full[64];
+  LLVMTypeRef type = LLVMTypeOf(x);
+  snprintf(full, sizeof full, "%s.%u.f%d", name, e_lanes(type), part_is_single(e, x) ? 32 : 64);
+  V callee = LLVMGetNamedFunction(e->module, full);
+  if (!callee) {
+    V function = e->function;
+    LLVMBasicBlockRef at = LLVMGetInsertBlock(e->b);
+    callee = e_function(e, full, type, &type, 1, true, false);
+    LLVMBuildRet(e->b, f(e, LLVMGetParam(callee, 0)));
+    e->function = function;
+    LLVMPositionBuilderAtEnd(e->b, at);
+  }
+  return LLVMBuildCall2(e->b, LLVMGlobalGetValueType(callee), callee, &x, 1, "");
 }

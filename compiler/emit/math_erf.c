@@ -8,8 +8,8 @@ static V erf_small(Emit *e, V x) {
   return e_fma(e, x, POLY(e, f_mul(e, x, x), erf), x);
 }
 
-/* erfc(a) for a > 0.74, f64: exp(-a^2) / (1 + 2 a) times a polynomial, all but the exponential to twice the precision: what
- * a^2, 1 / (1 + 2 a), the last term of the polynomial and the product lose is put back. */
+/* erfc(a) for a > 0.74, f64: exp(-a^2) / (1 + 2 a) times a polynomial, all but the exponential to twice the precision:
+ * what a^2, 1 / (1 + 2 a), the last term of the polynomial and the product lose is put back. */
 static V erfc_large(Emit *e, V a) {
   a = part_min(e, a, 28);
   V one = f_const(e, a, 1), t = f_div(e, f_addc(e, a, -3), f_addc(e, a, 3));
@@ -25,9 +25,10 @@ static V erfc_large(Emit *e, V a) {
 /* 1 - exp(log erfc(a)), f32, for a > 0.98: the exponential is never below the normal range. */
 static V erf_large32(Emit *e, V a) {
   a = part_min(e, a, 4);
-  ExpParts p = part_exp_parts(e, part_horner(e, a, c_erfc32, PART_COUNT(c_erfc32)));
-  V scale = part_power_of_2(e, p.n, a);
-  return f_sub(e, f_const(e, a, 1), e_fma(e, scale, f_add(e, p.head, p.more), scale));
+  Pair q = pair_product(e, a, part_horner(e, a, c_erfc32, PART_COUNT(c_erfc32)));
+  ExpParts p = part_exp_parts(e, q.hi);
+  V scale = part_power_of_2(e, p.n, a), u = f_add(e, p.head, f_add(e, p.more, q.lo));
+  return f_sub(e, f_const(e, a, 1), e_fma(e, scale, u, scale));
 }
 
 V emit_erf(Emit *e, V x) {

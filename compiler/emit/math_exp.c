@@ -7,8 +7,9 @@ V emit_exp(Emit *e, V x) {
   return part_exp(e, x, 0);
 }
 
-/* exp(x) - 1 = (2^n - 1) + 2^n (head + more), all halved so that 2^n may reach the largest number. 2^n - 1 is exact and not
- * smaller than 2^n head, or zero, so their sum is known to the last bit. Tiny x, which halving could hurt, is its own answer. */
+/* exp(x) - 1 = (2^n - 1) + 2^n (head + more), all halved so that 2^n may reach the largest number. 2^n - 1 is exact and
+ * not smaller than 2^n head, or zero, so their sum is known to the last bit. Tiny x, which halving could hurt, is its
+ * own answer. */
 V emit_expm1(Emit *e, V x) {
   const Format *f = part_format(e, x);
   ExpParts p = part_exp_parts(e, part_max(e, part_min(e, x, f->exp_max), -40));
@@ -29,8 +30,8 @@ V emit_tanh(Emit *e, V x) {
   return part_copy_sign(e, e_select(e, gt(e, a, .9), large, small), x);
 }
 
-/* For x < 0 the result is 1 / (1 + exp(|x|)) = w / (w + 1 + u) with exp(|x|) = (1 + u) / w, w a power of 2, here as a product
- * of two so that nothing overflows; for x >= 0 it is 1 minus that. */
+/* For x < 0 the result is 1 / (1 + exp(|x|)) = w / (w + 1 + u) with exp(|x|) = (1 + u) / w, w a power of 2, here as a
+ * product of two so that nothing overflows; for x >= 0 it is 1 minus that. */
 V emit_sigmoid(Emit *e, V x) {
   ExpParts p = part_exp_parts(e, part_min(e, e_abs(e, x), -part_format(e, x)->exp_min));
   V half = LLVMBuildAShr(e->b, p.n, i_const(e, p.n, 1), "");

@@ -64,7 +64,8 @@ V emit_log1p(Emit *e, V x) {
   return e_select(e, eq(e, x, 0), x, y);
 }
 
-/* log of a positive x to about 2^-65, f64 only: 2 s + s^3 (2/3 + s^2 p(s^2)) with s = (m - 1) / (m + 1), all in pairs. */
+/* log of a positive x to about 2^-65, f64 only: 2 s + s^3 (2/3 + s^2 p(s^2)) with s = (m - 1) / (m + 1), all in pairs.
+ * */
 static Pair log_pair(Emit *e, V x) {
   Split parts = split(e, x);
   V f = f_addc(e, parts.m, -1);
@@ -81,7 +82,8 @@ static Pair log_pair(Emit *e, V x) {
   return pair_plus(e, base, sum);
 }
 
-/* |x|^y by exp(y log|x|), in f64; `precise`: for a result in f64. 0 and infinity come out of log's limits, except 0 * inf. */
+/* |x|^y by exp(y log|x|), in f64; `precise`: for a result in f64. 0 and infinity come out of log's limits, except 0 *
+ * inf. */
 static V power_of_magnitude(Emit *e, V a, V y, bool precise) {
   V zero = f_const(e, a, 0);
   Pair l = precise ? log_pair(e, a) : (Pair){emit_log(e, a), zero};

@@ -63,7 +63,8 @@ Pair pair_plus(Emit *e, Pair a, Pair b) {
   return pair_sum(e, s.hi, f_add(e, s.lo, f_add(e, a.lo, b.lo)));
 }
 
-/* n ln2_hi and its difference from x are exact, so only the small product n ln2_lo is rounded, and it joins the small terms. */
+/* n ln2_hi and its difference from x are exact, so only the small product n ln2_lo is rounded, and it joins the small
+ * terms. */
 ExpParts part_exp_parts(Emit *e, V x) {
   const Format *f = part_format(e, x);
   V t = f_fmac(e, x, 0x1.71547652b82fep+0, f_const(e, x, f->round)), n = f_addc(e, t, -f->round);

@@ -1,4 +1,5 @@
-/* math_parts.h: the pieces that the elementary functions share. All take and give vectors or scalars of one float type. */
+/* math_parts.h: the pieces that the elementary functions share. All take and give vectors or scalars of one float type.
+ * */
 #ifndef GRADC_MATH_PARTS_H
 #define GRADC_MATH_PARTS_H
 #include <stddef.h>
@@ -59,8 +60,8 @@ Pair pair_product(Emit *e, V a, V b);  /* exact */
 Pair pair_times(Emit *e, Pair a, Pair b);
 Pair pair_plus(Emit *e, Pair a, Pair b); /* |a| >= |b| */
 
-/* x = n ln 2 + r, |r| <= ln2 / 2, and exp(r) = 1 + head + more: `head` is exact, `more` small. n: integer lanes. x must lie
- * within [exp_min, exp_max]. */
+/* x = n ln 2 + r, |r| <= ln2 / 2, and exp(r) = 1 + head + more: `head` is exact, `more` small. n: integer lanes. x must
+ * lie within [exp_min, exp_max]. */
 typedef struct {
   V n, head, more;
 } ExpParts;

@@ -5,8 +5,8 @@
 
 #define PHILOX_ROUNDS 10
 
-/* The high and low words of word * factor in every lane. Vectors are taken as lanes of 64 bits, even and odd words apart, so
- * that no word changes its place. */
+/* The high and low words of word * factor in every lane. Vectors are taken as lanes of 64 bits, even and odd words
+ * apart, so that no word changes its place. */
 static void multiply_wide(Emit *e, V word, uint32_t factor, V *high, V *low) {
   LLVMTypeRef t = LLVMTypeOf(word);
   unsigned lanes = e_lanes(t);

@@ -1,5 +1,6 @@
-/* math_trig.c: circular functions and their inverses, computed in f64. f32 goes through f64. sin, cos and tan are accurate up
- * to |x| = 1e9 (f32: 1e15); beyond they stay finite, within [-1, 1] for sin and cos, but lose their meaning. */
+/* math_trig.c: circular functions and their inverses, computed in f64. f32 goes through f64. sin, cos and tan are
+ * accurate up to |x| = 1e9 (f32: 1e15); beyond they stay finite, within [-1, 1] for sin and cos, but lose their
+ * meaning. */
 #include <math.h>
 
 #include "emath.h"
@@ -10,7 +11,8 @@
 #define PI_LO 0x1.1a62633145c07p-53
 static const double half_pi[] = {0x1.921fb54442d18p+0, 0x1.1a62633145c07p-54, -0x1.f1976b7ed8fbcp-110};
 
-/* x = quadrant * pi/2 + an angle in [-pi/4, pi/4], of which sine and cosine. */
+/* x = quadrant * pi/2 + an angle in [-pi/4, pi/4], or a little beyond where x is large; sine and cosine of the angle.
+ * Huge x leaves no angle: it is cut to [-1, 1]. */
 typedef struct {
   V quadrant; /* integer lanes; the low two bits count */
   V sin, cos;
@@ -21,7 +23,7 @@ static Circle circle(Emit *e, V x) {
   V t = f_fmac(e, x, 0x1.45f306dc9c883p-1, f_const(e, x, f->round)), n = f_addc(e, t, -f->round);
   V first = f_fmac(e, n, -half_pi[0], x), r = f_fmac(e, n, -half_pi[1], first);
   V lost = f_fmac(e, n, -half_pi[2], f_fmac(e, n, -half_pi[1], f_sub(e, first, r)));
-  r = part_max(e, part_min(e, r, .8), -.8), lost = part_max(e, part_min(e, lost, 0x1p-52), -0x1p-52);
+  r = part_max(e, part_min(e, r, 1), -1), lost = part_max(e, part_min(e, lost, 0x1p-52), -0x1p-52);
   V square = f_mul(e, r, r), half = f_mulc(e, square, .5), w = f_sub(e, f_const(e, x, 1), half);
   V s = e_fma(e, f_mul(e, r, square), POLY64(e, square, sin), f_mul(e, lost, w));
   V c = e_fma(e, f_mul(e, square, square), POLY64(e, square, cos), f_neg(e, f_mul(e, r, lost)));
@@ -60,8 +62,8 @@ static V minus(Emit *e, V x) {
   return LLVMBuildICmp(e->b, LLVMIntSLT, bits, i_const(e, bits, 0), "");
 }
 
-/* The angle of the point (x, y), |y| and |x| exchanged where y is the larger so that the polynomial sees at most 1. The larger
- * is never 0 or infinite here: those points are moved to where they give the same angle. */
+/* The angle of the point (x, y), |y| and |x| exchanged where y is the larger so that the polynomial sees at most 1. The
+ * larger is never 0 or infinite here: those points are moved to where they give the same angle. */
 static V angle(Emit *e, V y, V x) {
   V one = f_const(e, x, 1), zero = f_const(e, x, 0), ax = e_abs(e, x), ay = e_abs(e, y);
   V swap = e_cmp(e, LLVMRealOGT, ay, ax);

@@ -31,7 +31,8 @@ static void build_reduce(Emit *e, const char *name, int op) {
   e_loop_begin(e, &l, e_i64(e, 0), n, e_i64(e, 16), &init, 1, false);
   V mask = e_mask_below(e, 16, LLVMBuildSub(e->b, n, l.i, ""));
   V v = e_masked_load(e, vec, e_gep(e, e->f32, x, l.i), mask, init);
-  V next = op == 0 ? LLVMBuildFAdd(e->b, l.phi[0], v, "") : op == 1 ? emit_max(e, l.phi[0], v) : emit_min(e, l.phi[0], v);
+  V next = op == 1 ? emit_max(e, l.phi[0], v) : emit_min(e, l.phi[0], v);
+  if (op == 0) next = LLVMBuildFAdd(e->b, l.phi[0], v, "");
   e_loop_end(e, &l, &next);
   LLVMBuildRet(e->b, e_tree(e, l.phi[0], op));
 }
@@ -39,13 +40,17 @@ static void build_reduce(Emit *e, const char *name, int op) {
 typedef float Reduce(const float *, int64_t);
 
 static void check_reduce(Jit *jit) {
-  Reduce *sum = (Reduce *)jit_symbol(jit, "sum"), *max = (Reduce *)jit_symbol(jit, "max"), *min = (Reduce *)jit_symbol(jit, "min");
+  Reduce *sum = (Reduce *)jit_symbol(jit, "sum"), *max = (Reduce *)jit_symbol(jit, "max");
+  Reduce *min = (Reduce *)jit_symbol(jit, "min");
   assert_true(sum && max && min);
   assert_null(jit_symbol(jit, "absent"));
   float x[100];
   for (int n = 0; n <= 100; n++) {
     float s = 0, hi = -INFINITY, lo = INFINITY;
-    for (int i = 0; i < n; i++) x[i] = (float)((i * 37 + n) % 101 - 50), s += x[i], hi = fmaxf(hi, x[i]), lo = fminf(lo, x[i]);
+    for (int i = 0; i < n; i++) {
+      x[i] = (float)((i * 37 + n) % 101 - 50);
+      s += x[i], hi = fmaxf(hi, x[i]), lo = fminf(lo, x[i]);
+    }
     assert_true(sum(x, n) == s && max(x, n) == hi && min(x, n) == lo);
     for (int i = 0; i < n; i += 7) {
       float keep = x[i];
@@ -86,12 +91,13 @@ static void test_reduce(void **state) {
 
 static void test_threads(void **state) {
   pthread_t threads[4];
-  for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, compile_and_check, (void *)"native"), 0);
+  for (int i = 0; i < 4; i++)
+    assert_int_equal(pthread_create(&threads[i], NULL, compile_and_check, (void *)"native"), 0);
   for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
 }
 
-/* void copy(void *to, void *from, i64 n) and void zero(void *to, i64 n): LLVM makes calls of memcpy and memset. A table of
- * constants and a second, internal function want relocations against data and code. */
+/* void copy(void *to, void *from, i64 n) and void zero(void *to, i64 n): LLVM makes calls of memcpy and memset. A table
+ * of constants and a second, internal function want relocations against data and code. */
 static void build_calls(Emit *e) {
   V f = e_function(e, "copy", e->void_, (LLVMTypeRef[]){e->ptr, e->ptr, e->i64}, 3, false, true);
   LLVMBuildMemCpy(e->b, LLVMGetParam(f, 0), 1, LLVMGetParam(f, 1), 1, LLVMGetParam(f, 2));
@@ -113,6 +119,39 @@ static void build_calls(Emit *e) {
   f = e_function(e, "look", e->i64, (LLVMTypeRef[]){e->i64}, 1, false, false);
   V twice = LLVMBuildCall2(e->b, LLVMGlobalGetValueType(inner), inner, (V[]){LLVMGetParam(f, 0)}, 1, "");
   LLVMBuildRet(e->b, LLVMBuildAdd(e->b, twice, e_i64(e, 1), ""));
+}
+
+/* i64 grid(i64 n): the sum over i < n, 1 <= j <= i + 1 of i j, and the count of pairs times a million: nested loops
+ * with values carried through both, the inner one never empty. */
+static void build_grid(Emit *e) {
+  V f = e_function(e, "grid", e->i64, (LLVMTypeRef[]){e->i64}, 1, false, false), zero = e_i64(e, 0), one = e_i64(e, 1);
+  Loop outer, inner;
+  e_loop_begin(e, &outer, zero, LLVMGetParam(f, 0), one, (V[]){zero, zero}, 2, false);
+  e_loop_begin(e, &inner, one, LLVMBuildAdd(e->b, outer.i, e_i64(e, 2), ""), one, outer.phi, 2, true);
+  V sum = LLVMBuildAdd(e->b, inner.phi[0], LLVMBuildMul(e->b, outer.i, inner.i, ""), "");
+  e_loop_end(e, &inner, (V[]){sum, LLVMBuildAdd(e->b, inner.phi[1], one, "")});
+  e_loop_end(e, &outer, inner.phi);
+  V count = LLVMBuildMul(e->b, outer.phi[1], e_i64(e, 1000000), "");
+  LLVMBuildRet(e->b, LLVMBuildAdd(e->b, outer.phi[0], count, ""));
+}
+
+static void test_loops(void **state) {
+  Arena arena = {0};
+  Target target;
+  char *error = NULL;
+  Emit *e = open_named(&arena, &target, NULL);
+  build_grid(e);
+  Jit *jit = emit_jit(e, &error);
+  assert_non_null(jit);
+  for (int64_t n = 0; n < 20; n++) {
+    int64_t want = 0;
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t j = 1; j <= i + 1; j++) want += i * j + 1000000;
+    assert_int_equal(((int64_t(*)(int64_t))jit_symbol(jit, "grid"))(n), want);
+  }
+  jit_free(jit);
+  emit_close(e);
+  arena_free(&arena);
 }
 
 static void *calls_object(size_t *size) {
@@ -140,7 +179,8 @@ static void test_calls(void **state) {
   assert_memory_equal(to, from, 100);
   ((void (*)(void *, int64_t))jit_symbol(jit, "zero"))(to, 50);
   assert_true(to[49] == 0 && to[50] == 50);
-  for (int64_t i = 0; i < 8; i++) assert_int_equal(((int64_t(*)(int64_t))jit_symbol(jit, "look"))(i), 2 * (i * i + 1) + 1);
+  for (int64_t i = 0; i < 8; i++)
+    assert_int_equal(((int64_t(*)(int64_t))jit_symbol(jit, "look"))(i), 2 * (i * i + 1) + 1);
   jit_free(jit);
   free(object);
 }
@@ -209,7 +249,8 @@ static void test_text(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_reduce),    cmocka_unit_test(test_threads), cmocka_unit_test(test_calls),
+      cmocka_unit_test(test_reduce),    cmocka_unit_test(test_loops),  cmocka_unit_test(test_threads),
+      cmocka_unit_test(test_calls),
       cmocka_unit_test(test_undefined), cmocka_unit_test(test_damage),  cmocka_unit_test(test_text),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
