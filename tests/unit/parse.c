@@ -66,6 +66,32 @@ static void test_messages(void **state) {
   run_cases(SOURCE_DIR "/tests/golden/errors-syntax", false, 60);
 }
 
+/* Every example of the reference parses: a block marked `gradc` as a file, one marked `gradc block` as statements. */
+static void test_reference(void **state) {
+  (void)state;
+  size_t length, examples = 0;
+  char *text = read_file(SOURCE_DIR "/docs/language.md", &length);
+  for (const char *at = text; (at = strstr(at, "\n```gradc")); examples++) {
+    const char *begin = strchr(at + 1, '\n') + 1, *end = strstr(begin, "\n```");
+    assert_non_null(end);
+    const bool block = !strncmp(at, "\n```gradc block", 15);
+    Text example = {0}, out = {0};
+    if (block) text_add(&example, "fn f(x) {\n");
+    text_add_bytes(&example, begin, (size_t)(end - begin));
+    if (block) text_add(&example, "\n}\n");
+    Parsed p = parse(example.data, example.length);
+    render_text(&p.session, &out, false);
+    if (out.length) fail_msg("docs/language.md: %s", text_get(&out));
+    check_tree(&p);
+    text_free(&example);
+    text_free(&out);
+    parsed_free(&p);
+    at = end + 4;
+  }
+  assert_true(examples >= 15);
+  free(text);
+}
+
 /* The comment above a definition is its documentation, unless a word or an empty line lies between. */
 static void test_documentation(void **state) {
   (void)state;
@@ -131,8 +157,9 @@ static void test_two_files(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_samples),       cmocka_unit_test(test_trees), cmocka_unit_test(test_messages),
-      cmocka_unit_test(test_documentation), cmocka_unit_test(test_spans), cmocka_unit_test(test_two_files),
+      cmocka_unit_test(test_samples),   cmocka_unit_test(test_trees),         cmocka_unit_test(test_messages),
+      cmocka_unit_test(test_reference), cmocka_unit_test(test_documentation), cmocka_unit_test(test_spans),
+      cmocka_unit_test(test_two_files),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
