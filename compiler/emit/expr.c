@@ -52,7 +52,9 @@ static V eval_random(Nest *n, int32_t expr, const Expr *x, unsigned row, unsigne
   V key[] = {frame_field(n, e->i32, offsetof(GradcFrame, seed)), frame_field(n, e->i32, offsetof(GradcFrame, seed) + 4)};
   emit_philox(e, counter, key, words);
   LLVMTypeRef out = e_vector(e, expr_type(e, x->type), count);
-  return x->a == 0 ? emit_uniform(e, out, words[0], words[1]) : emit_normal(e, out, words[0], words[1], words[2], words[3]);
+  if (x->a == 0) return emit_uniform(e, out, words[0], words[1]);
+  const bool narrow = x->type == TYPE_F32; /* one word a number (prims.def) */
+  return narrow ? emit_normal(e, out, words[0], words[0], words[1], words[1]) : emit_normal(e, out, words[0], words[1], words[2], words[3]);
 }
 
 static V eval_prim(Nest *n, const Expr *x, unsigned row, unsigned vector, bool lanes) {

@@ -136,7 +136,7 @@ static void place_parts(Fuse *f, Node n, FormKind kind, uint32_t count) {
 static void place_copy(Fuse *f, Node n, int32_t slot) {
   const uint32_t s = new_form(f, FORM_COPY, n, node_shape(f->g, n));
   f->forms.data[s].to_slot = slot;
-  if (f->kept[n.id]) depend_on(f, s, n);
+  if (slot >= 0 && f->form_of[n.id] >= 0) depend_on(f, s, n); /* else the copy is what makes n */
   else depend_below(f, s, n);
   if (slot < 0) {
     f->form_of[n.id] = (int32_t)s;
