@@ -1,4 +1,4 @@
-/* math_exp.c: exp and what is made of it: expm1, tanh, sigmoid, sinh, cosh. */
+/* math_exp.c: exp and what is made of it: expm1, tanh, sigmoid, softplus, sinh, cosh. */
 #include "emath.h"
 #include "math_parts.h"
 #include "math_tables.h"
@@ -39,6 +39,12 @@ V emit_sigmoid(Emit *e, V x) {
   V d = f_addc(e, f_add(e, f_add(e, p.head, p.more), f_mul(e, w1, w2)), 1);
   V y = f_mul(e, f_div(e, w1, d), w2);
   return e_select(e, lt(e, x, 0), y, f_sub(e, f_const(e, x, 1), y));
+}
+
+/* log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)): nothing overflows. */
+V emit_softplus(Emit *e, V x) {
+  V positive = e_select(e, gt(e, x, 0), x, f_const(e, x, 0));
+  return f_add(e, positive, emit_log1p(e, emit_exp(e, f_neg(e, e_abs(e, x)))));
 }
 
 V emit_sinh(Emit *e, V x) {

@@ -9,6 +9,8 @@ static double sigmoid_value(double x) {
   const double e = exp(x);
   return e / (1 + e);
 }
+/* log(1 + e^x), finite for every finite x. */
+static double softplus_value(double x) { return (x > 0 ? x : 0) + log1p(exp(-fabs(x))); }
 /* NaN passes on from either side; of equals the second, as emitted. */
 static double max_value(double a, double b) { return a != a ? a : a > b ? a : b; }
 static double min_value(double a, double b) { return a != a ? a : a < b ? a : b; }

@@ -1,5 +1,5 @@
-/* rules.c: applies the table of rules.def; the vocabulary of its rows. Longer bodies are in rules_move.c and
- * rules_sum.c. */
+/* rules.c: applies the table of rules.def; the vocabulary of its rows. Longer bodies are in rules_move.c,
+ * rules_cut.c, rules_sum.c and rules_stable.c. */
 #include "node.h"
 
 static bool is_number(const Graph *g, Node n, double value) {
@@ -46,6 +46,14 @@ static bool opposite(const Graph *g, Node p, Node q) {
          (node_prim(g, q) == P_NOT && node_is(node_in(g, q, 0), p));
 }
 
+/* e^u / s, and 1 + e^u. */
+static bool is_exp_quotient(const Graph *g, Node n) {
+  return node_prim(g, n) == P_DIV && node_prim(g, node_in(g, n, 0)) == P_EXP;
+}
+static bool is_exp_plus_1(const Graph *g, Node n) {
+  return node_prim(g, n) == P_ADD && node_prim(g, node_in(g, n, 0)) == P_EXP && is_number(g, node_in(g, n, 1), 1);
+}
+
 #define IS(n, PRIM_) (node_prim(G_, n) == P_##PRIM_)
 #define HAS(n, flags) node_has(G_, n, flags)
 #define IN(n, i) node_in(G_, n, i)
@@ -62,11 +70,15 @@ static bool opposite(const Graph *g, Node p, Node q) {
 #define WHOLE(n) whole(G_, n)
 #define HOLDS(wide, narrow) holds(wide, narrow)
 #define OPPOSITE(p, q) opposite(G_, p, q)
+#define IS_EXP_QUOTIENT(n) is_exp_quotient(G_, n)
+#define IS_EXP_PLUS_1(n) is_exp_plus_1(G_, n)
+#define IS_POSITIVE(n) (number_of(G_, n) > 0)
 #define HAS_EXTENT_1(n, axis) (node_dims(G_, n)->dims[axis] == 1)
 #define NUMBER(value) build_const(G_, d->type, value)
 #define FULL(value) build_full(G_, d->type, value, d->shape)
 #define UN_(PRIM_, x) build_unary(G_, P_##PRIM_, x)
 #define BIN_(PRIM_, x, y) build_binary(G_, P_##PRIM_, x, y)
+#define BIN_PRIM_(prim, x, y) build_binary(G_, prim, x, y)
 #define NEG_(x) build_neg(G_, x)
 #define ADD_(x, y) build_add(G_, x, y)
 #define SUB_(x, y) build_sub(G_, x, y)

@@ -237,6 +237,15 @@ static const Edge edges[] = {
     {"reduce_max x {1} : f32 [batch]", 2, 0, 0.25, 0},
     {"reduce_min x {0, 1} : f32 []", 2, 0, 1.0 / 12, 0},
     {"prod x {1} : f32 [batch]", 0, 0, 0, 0},
+    /* written naively, and finite all the same: the derivative is taken of the stable form */
+    {"exp x | add #1 $1 | log $2", 1000, 0, 1, 0},
+    {"exp x | add #1 $1 | log $2", 0, 0, 0.5, 0},
+    {"sigmoid x | log $1", -1000, 0, 1, 0},
+    {"sigmoid x | sub #1 $1 | log $2", 1000, 0, -1, 0},
+    {"neg x | exp $1 | add #1 $2 | div #1 $3", -1000, 0, 0, 0},
+    {"exp x | sum $1 {1} : f32 [batch] | log $2 : f32 [batch]", 1000, 0, 0.25, 0},
+    {"exp x | sum $1 {1} : f32 [batch] | broadcast $2 {0} | div $1 $3 | log $4", 1000, 0, 0, 0},
+    {"exp x | sum $1 {1} : f32 [batch] | broadcast $2 {0} | div $1 $3 | log $4 | mul $5 y", -1000, 1, 0, -1.3862943611198906},
 };
 
 static void test_edges(void **state) {

@@ -30,12 +30,14 @@ typedef long double Long(long double, long double);
   static long double long_##name(long double a, long double b) { return (void)b, f##l(a); }
 static double sigmoid(double a) { return 1 / (1 + exp(-a)); }
 static long double sigmoidl(long double a) { return 1 / (1 + expl(-a)); }
+static double softplus(double a) { return (a > 0 ? a : 0) + log1p(exp(-fabs(a))); }
+static long double softplusl(long double a) { return (a > 0 ? a : 0) + log1pl(expl(-fabsl(a))); }
 static double rsqrt(double a) { return 1 / sqrt(a); }
 static long double rsqrtl(long double a) { return 1 / sqrtl(a); }
 static double sign(double a) { return a > 0 ? 1 : a < 0 ? -1 : a; }
 static long double signl(long double a) { return a > 0 ? 1 : a < 0 ? -1 : a; }
 REFERENCE1(exp, exp) REFERENCE1(expm1, expm1) REFERENCE1(log, log) REFERENCE1(log1p, log1p) REFERENCE1(tanh, tanh)
-REFERENCE1(sigmoid, sigmoid) REFERENCE1(erf, erf) REFERENCE1(erfc, erfc) REFERENCE1(rsqrt, rsqrt) REFERENCE1(cbrt, cbrt)
+REFERENCE1(sigmoid, sigmoid) REFERENCE1(softplus, softplus) REFERENCE1(erf, erf) REFERENCE1(erfc, erfc) REFERENCE1(rsqrt, rsqrt) REFERENCE1(cbrt, cbrt)
 REFERENCE1(sin, sin) REFERENCE1(cos, cos) REFERENCE1(tan, tan) REFERENCE1(asin, asin) REFERENCE1(acos, acos)
 REFERENCE1(atan, atan) REFERENCE1(sinh, sinh) REFERENCE1(cosh, cosh) REFERENCE1(sign, sign) REFERENCE1(floor, floor)
 REFERENCE1(ceil, ceil) REFERENCE1(round, rint) REFERENCE1(trunc, trunc)
@@ -58,6 +60,7 @@ static const struct Row {
     ROW1(log1p, 0.94, 0.77, INFINITY)
     ROW1(tanh, 0.97, 0.94, INFINITY)
     ROW1(sigmoid, 2, 2, INFINITY)
+    ROW1(softplus, 2, 2, INFINITY)
     ROW1(erf, 0.99, 0.94, INFINITY)
     ROW1(erfc, 0.501, 1.7, INFINITY)
     ROW1(rsqrt, 1.491, 1.491, INFINITY)
