@@ -60,5 +60,9 @@ bool node_constant(const Graph *g, Node n, double *value);
 Node graph_copy_node(const Graph *from, Graph *to, Node node, Node *map, bool drop_marks);
 /* The same graph without what no output needs; every node rebuilt, so simplified anew. Frees nothing. */
 Graph *graph_rebuild(const Graph *from, bool drop_marks);
+/* The same, but asks `replace` first what stands for a node in the new graph; NODE_NONE: a copy. `map` has what stands for
+ * the older nodes that are needed, its inputs among them. */
+typedef Node GraphReplace(void *context, const Graph *from, Graph *to, Node node, const Node *map);
+Graph *graph_rewrite(const Graph *from, bool drop_marks, GraphReplace *replace, void *context);
 
 #endif

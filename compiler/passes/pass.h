@@ -1,0 +1,13 @@
+/* pass.h: what a pass is, to the files of this folder. */
+#ifndef GRADC_PASS_H
+#define GRADC_PASS_H
+#include "build.h"
+#include "passes.h"
+
+typedef Graph *PassFunction(const Graph *graph);
+
+#define PASS(name, function, purpose) PassFunction function;
+#include "passes.def"
+#undef PASS
+
+#endif
