@@ -17,7 +17,7 @@ static const Case cases[] = {
     {"positive", "lt #0 x : bool [batch, 4] | select $1 x #0 | select $1 y #0 | mul $2 $3",
      "mul(select(lt(0, x), x, 0), select(lt(0, select(lt(0, x), x, 0)), y, 0))"},
     {"positive", "lt #0 x : bool [batch, 4] | select $1 y #0 | select $1 x #0 | mul $2 $3",
-     "mul(select(lt(0, select(lt(0, x), x, 0)), y, 0), select(lt(0, x), x, 0))"},
+     "mul(select(lt(0, x), x, 0), select(lt(0, select(lt(0, x), x, 0)), y, 0))"},
     /* leaky relu; a negative slope would not do */
     {"positive", "lt #0 x : bool [batch, 4] | mul x #0.5 | select $1 x $2 | select $1 y #0 | mul $3 $4",
      "mul(select(lt(0, x), x, mul(x, 0.5)), select(lt(0, select(lt(0, x), x, mul(x, 0.5))), y, 0))"},
