@@ -1,0 +1,303 @@
+/* compile.c: the compiler's face, and its pipeline, drawn once:
+ *
+ *   text --parse--> syntax --check, trace--> graphs --passes--> graphs --lower, schedule--> kernels and memory plan
+ *        --emit--> object --load--> entries of a GradcProgram
+ */
+#include "compile.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "build.h"
+#include "check.h"
+#include "emit.h"
+#include "mem.h"
+#include "parse.h"
+#include "passes.h"
+#include "schedule.h"
+#include "vec.h"
+
+typedef struct {
+  Graph *graph;          /* optimised and lowered */
+  Schedule *schedule;
+  uint32_t first_buffer; /* its rows of the program's buffer table */
+  Loaded *code;
+  double seconds;
+} Entry;
+
+struct Compiled {
+  Session *session;
+  CompileOptions options;
+  Machine machine;
+  Entry entries[GRADC_ENTRY_COUNT];
+  Vec(GradcSlot) slots;
+  Vec(GradcBuffer) buffers;
+  GradcProgram program;
+  Arena arena;
+};
+
+static double seconds_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static EmitOptions emit_options(const CompileOptions *options) {
+  return (EmitOptions){.cpu = options->cpu, .tile_rows = options->tile_rows, .tile_vectors = options->tile_vectors};
+}
+
+static int64_t cache_size(int name, int64_t otherwise) {
+  const long size = sysconf(name);
+  return size > 0 ? size : otherwise;
+}
+
+static Machine machine_of(const CompileOptions *options) {
+  Machine m = {.l1 = cache_size(_SC_LEVEL1_DCACHE_SIZE, 32 << 10), .l2 = cache_size(_SC_LEVEL2_CACHE_SIZE, 512 << 10),
+               .l3 = cache_size(_SC_LEVEL3_CACHE_SIZE, 8 << 20)};
+  const EmitOptions e = emit_options(options);
+  const char *cpu;
+  emit_machine(&e, &m.vector_bytes, &m.vector_registers, &cpu);
+  return m;
+}
+
+/* ---- front ---- */
+
+/* The syntax of a file, and whether it was read and parsed without an error. */
+static bool parse_file(Session *s, Tree *tree, const char *path, Ast *file) {
+  const char *why;
+  const Source *source = source_read(&s->sources, path, &why);
+  if (!source) {
+    Diag *d = diag_error(s, "unreadable-file", (Span){0}, "cannot read %s: %s", path, why);
+    diag_hint(s, d, "the first argument is the model, a `.nn` file");
+    return false;
+  }
+  *file = parse_source(s, tree, source);
+  return !s->errors;
+}
+
+Program *compile_front(Session *s, const char *path, CompileOptions *options) {
+  Tree tree = {0};
+  Ast file = {0};
+  Program *program = NULL;
+  if (parse_file(s, &tree, path, &file)) program = trace_program(s, &tree, file, path, &options->trace);
+  tree_free(&tree);
+  return program;
+}
+
+/* ---- back ---- */
+
+static Graph *entry_graph(const Program *p, GradcEntryKind entry) {
+  return entry == GRADC_ENTRY_INIT ? p->init : entry == GRADC_ENTRY_TRAIN ? p->train : p->eval;
+}
+
+static Graph *optimise(const Graph *graph, const CompileOptions *options) {
+  const PassOptions passes = {.without = options->without};
+  return passes_run(graph, &passes);
+}
+
+/* A graph that later stages take: optimised, products of vectors taken apart, simplified once more. */
+static Graph *prepare(const Graph *graph, const CompileOptions *options) {
+  Graph *optimised = optimise(graph, options);
+  Graph *lowered = schedule_lower(optimised);
+  Graph *done = graph_rebuild(lowered, true);
+  graph_free(optimised);
+  graph_free(lowered);
+  return done;
+}
+
+static void copy_dims(int64_t *to, const Dims *from) { memcpy(to, from->dims, sizeof from->dims); }
+
+static void fill_slots(Compiled *c, const Graph *g) {
+  uint64_t hash = 1;
+  for (uint32_t i = 0; i < g->slots.count; i++) {
+    const Slot *s = &g->slots.data[i];
+    const Dims *d = shape_dims(g, s->shape);
+    GradcSlot slot = {.name = arena_text(&c->arena, s->name, strlen(s->name)), .kind = (uint8_t)s->kind, .type = (uint8_t)s->type,
+                      .rank = (uint8_t)d->rank, .classes = s->classes};
+    copy_dims(slot.dims, d);
+    hash = hash_mix(hash_mix(hash, hash_bytes(s->name, strlen(s->name))), (uint64_t)slot.type << 8 | slot.kind);
+    for (uint32_t k = 0; k < d->rank; k++) hash = hash_mix(hash, (uint64_t)d->dims[k]);
+    vec_push(&c->slots, slot);
+  }
+  c->program.hash = hash;
+}
+
+static void fill_buffers(Compiled *c, Entry *e) {
+  e->first_buffer = c->buffers.count;
+  for (uint32_t i = 0; i < e->schedule->buffers.count; i++) {
+    const Buffer *b = &e->schedule->buffers.data[i];
+    GradcBuffer row = {.where = b->is_slot ? GRADC_AT_SLOT : GRADC_AT_ARENA, .slot = b->slot, .offset = b->offset};
+    memcpy(row.offset_batch, b->offset_batch, sizeof row.offset_batch);
+    vec_push(&c->buffers, row);
+  }
+}
+
+static void fill_outputs(Compiled *c, const Entry *e, GradcEntryInfo *info) {
+  const Graph *g = e->graph;
+  GradcOutput *outputs = ARENA_ARRAY(&c->arena, GradcOutput, g->outputs.count + 1);
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < g->outputs.count; i++) {
+    const Output *o = &g->outputs.data[i];
+    if (o->kind == OUT_SLOT) continue;
+    static const uint8_t kinds[] = {[OUT_VALUE] = GRADC_OUT_OUTPUT, [OUT_LOSS] = GRADC_OUT_LOSS, [OUT_METRIC] = GRADC_OUT_METRIC};
+    const Dims *d = node_dims(g, o->node);
+    GradcOutput *row = &outputs[n++];
+    *row = (GradcOutput){.name = arena_text(&c->arena, o->name, strlen(o->name)), .kind = kinds[o->kind], .type = (uint8_t)node_type(g, o->node),
+                         .rank = (uint8_t)d->rank, .buffer = e->first_buffer + e->schedule->output_buffer.data[i], .weight = UINT32_MAX};
+    copy_dims(row->dims, d);
+    if (o->weight.id) row->weight = e->first_buffer + e->schedule->weight_buffer.data[i];
+  }
+  info->outputs = outputs;
+  info->output_count = n;
+}
+
+/* How many threads could have half a million operations each. */
+static uint32_t useful_threads(const Schedule *s, int64_t batch) {
+  double work = 0;
+  for (uint32_t i = 0; i < s->launches.count; i++) {
+    const Kernel *k = &s->kernels.data[s->launches.data[i].kernel];
+    for (uint32_t j = 0; j < k->stages.count; j++) {
+      const Stage *t = &k->stages.data[j];
+      double points = t->combine == COMBINE_FMA ? 2 : 2.0 * t->exprs.count;
+      for (int a = 0; a < t->par + t->red; a++) points *= (double)t->axes[a].count * (t->axes[a].batch >= 0 ? (double)batch : 1);
+      work += points;
+    }
+  }
+  return work < 1e6 ? 1 : work > 2.5e8 ? 512 : (uint32_t)(work / 5e5);
+}
+
+static void plan_entry(Compiled *c, Program *p, GradcEntryKind kind) {
+  const Graph *graph = entry_graph(p, kind);
+  if (!graph) return;
+  Entry *e = &c->entries[kind];
+  GradcEntryInfo *info = &c->program.entries[kind];
+  e->graph = prepare(graph, &c->options);
+  e->schedule = schedule_graph(c->session, e->graph, &c->machine);
+  fill_buffers(c, e);
+  fill_outputs(c, e, info);
+  info->arena = e->schedule->arena;
+  memcpy(info->arena_batch, e->schedule->arena_batch, sizeof info->arena_batch);
+  info->max_threads = useful_threads(e->schedule, p->plan.batch > 0 ? p->plan.batch : 1024);
+}
+
+void compile_entry(Compiled *c, GradcEntryKind kind) {
+  static const char *const names[] = {"gradc_init", "gradc_train", "gradc_eval"};
+  Entry *e = &c->entries[kind];
+  if (!e->schedule || e->code) return;
+  const double start = seconds_now();
+  const EmitOptions options = emit_options(&c->options);
+  EmitResult object = {0};
+  emit_schedule(e->schedule, names[kind], e->first_buffer, &options, &object);
+  const char *error = NULL;
+  e->code = emit_load(&object, &error);
+  free(object.object);
+  if (!e->code) DIAG_BUG(c->session, ((Span){0}), "the code cannot be loaded: %s", error ? error : "no reason");
+  c->program.entries[kind].run = emit_entry(e->code, names[kind]);
+  e->seconds = seconds_now() - start;
+}
+
+Compiled *compile_program(Session *s, Program *program, const CompileOptions *options, unsigned entries) {
+  Compiled *c = mem_zero(1, sizeof *c);
+  c->session = s;
+  c->options = *options;
+  c->machine = machine_of(options);
+  c->program.abi = GRADC_ABI_VERSION;
+  c->program.name = arena_text(&c->arena, program->name, strlen(program->name));
+  fill_slots(c, program->init);
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++) plan_entry(c, program, (GradcEntryKind)kind);
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
+    if (c->entries[kind].schedule) {
+      const EmitOptions e = emit_options(&c->options);
+      c->program.entries[kind].scratch = emit_scratch(c->entries[kind].schedule, &e);
+    }
+  c->program.slots = c->slots.data;
+  c->program.slot_count = c->slots.count;
+  c->program.buffers = c->buffers.data;
+  c->program.buffer_count = c->buffers.count;
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
+    if (entries & 1u << kind) compile_entry(c, (GradcEntryKind)kind);
+  return c;
+}
+
+const GradcProgram *compiled_program(const Compiled *c) { return &c->program; }
+
+CompileStats compiled_stats(const Compiled *c, GradcEntryKind entry, int64_t batch) {
+  const Entry *e = &c->entries[entry];
+  if (!e->schedule) return (CompileStats){0};
+  return (CompileStats){schedule_flops(e->schedule, batch), e->schedule->kernels.count, e->schedule->launches.count, e->seconds};
+}
+
+void compiled_free(Compiled *c) {
+  if (!c) return;
+  for (int i = 0; i < GRADC_ENTRY_COUNT; i++) {
+    if (c->entries[i].code) emit_unload(c->entries[i].code);
+    schedule_free(c->entries[i].schedule);
+    if (c->entries[i].graph) graph_free(c->entries[i].graph);
+  }
+  vec_free(&c->slots);
+  vec_free(&c->buffers);
+  arena_free(&c->arena);
+  free(c);
+}
+
+/* ---- dump ---- */
+
+static void dump_code(const Schedule *s, const CompileOptions *options, bool assembly, Text *out) {
+  EmitOptions e = emit_options(options);
+  e.keep_ir = !assembly, e.keep_asm = assembly;
+  EmitResult r = {0};
+  emit_schedule(s, "gradc_entry", 0, &e, &r);
+  text_add(out, assembly ? r.assembly : r.ir);
+  free(r.object), free(r.ir), free(r.assembly);
+}
+
+static void list_stages(Text *out) {
+  text_add(out, "ast       the syntax tree\ntrace     the graph before any pass\n");
+  passes_list(out);
+  text_add(out, "schedule  kernels, launches in phases, memory\nir        LLVM's text of the kernels\nasm       their assembly\n");
+}
+
+static bool dump_graph(Session *s, Program *p, const CompileOptions *options, const char *stage, GradcEntryKind entry, Text *out) {
+  const Graph *graph = entry_graph(p, entry);
+  if (!strcmp(stage, "trace")) {
+    graph_print(graph, out);
+    return true;
+  }
+  if (passes_has(stage)) {
+    const PassOptions passes = {.without = options->without, .after = stage};
+    Graph *g = passes_run(graph, &passes);
+    graph_print(g, out);
+    graph_free(g);
+    return true;
+  }
+  const bool ir = !strcmp(stage, "ir"), assembly = !strcmp(stage, "asm");
+  if (!ir && !assembly && strcmp(stage, "schedule")) {
+    list_stages(out);
+    return false;
+  }
+  const Machine machine = machine_of(options);
+  Graph *g = prepare(graph, options);
+  Schedule *schedule = schedule_graph(s, g, &machine);
+  if (ir || assembly) dump_code(schedule, options, assembly, out);
+  else schedule_print(schedule, out);
+  schedule_free(schedule);
+  graph_free(g);
+  return true;
+}
+
+bool compile_dump(Session *s, const char *path, CompileOptions *options, const char *stage, GradcEntryKind entry, Text *out) {
+  if (!strcmp(stage, "ast")) {
+    Tree tree = {0};
+    Ast file = {0};
+    if (parse_file(s, &tree, path, &file)) ast_dump(&tree, file, &s->sources, &s->names, out);
+    tree_free(&tree);
+    return true;
+  }
+  Program *program = compile_front(s, path, options);
+  if (!program) return true;
+  const bool known = dump_graph(s, program, options, stage, entry, out);
+  program_free(program);
+  return known;
+}
