@@ -34,6 +34,11 @@ bool scope_is_space(const Session *s, const Scope *scope, Name name, Span at);
  * primitives, or our name for PyTorch's or Keras's. */
 void scope_suggest(Session *s, const Tree *tree, const Scope *scope, Diag *d, Name name, const char *const *more,
                    uint32_t count);
+/* "`dense` has no parameter `units_`", with the definition's first line and the nearest of its parameters. */
+void diag_unknown_argument(Session *s, const Tree *tree, Span at, const char *name, Ast definition,
+                           const char *const *params, uint32_t count);
+/* The part of a span on its first line. */
+Span definition_line(const Session *s, Span span);
 
 /* Reads the imports of `file` (parsing them into `tree`) and the library, and fills `scope`. */
 void scope_build(Session *s, Tree *tree, Ast file, const char *path, Scope *scope);

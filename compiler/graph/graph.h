@@ -92,7 +92,8 @@ typedef struct {
   OutKind kind;
   const char *name; /* of a value, loss or metric */
   Node node;        /* OUT_LOSS, OUT_METRIC: the weighted sum, an F64 scalar */
-  Node weight;      /* OUT_LOSS, OUT_METRIC: the sum of the weights, an F64 scalar; else none */
+  Node weight;      /* OUT_LOSS, OUT_METRIC: the sum of the weights, an F64 scalar; else none. A metric without: its
+                     * value stands for all batches so far */
   uint32_t slot;    /* OUT_SLOT: the slot whose new value `node` is */
   Span span;
 } Output;

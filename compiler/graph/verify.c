@@ -407,9 +407,9 @@ static const char *check_output(const Graph *g, const Output *out) {
   NEED(out->node.id > 0 && out->node.id < g->nodes.count, "no such node");
   const bool sum = out->kind == OUT_LOSS || out->kind == OUT_METRIC;
   if (!sum) NEED(out->weight.id == 0, "has a weight");
-  if (sum) {
+  if (sum) NEED(node_type(g, out->node) == TYPE_F64 && !node_rank(g, out->node), "the sum must be an f64 scalar");
+  if (sum && (out->kind == OUT_LOSS || out->weight.id)) {
     NEED(out->weight.id > 0 && out->weight.id < g->nodes.count, "has no weight");
-    NEED(node_type(g, out->node) == TYPE_F64 && !node_rank(g, out->node), "the sum must be an f64 scalar");
     NEED(node_type(g, out->weight) == TYPE_F64 && !node_rank(g, out->weight), "the weight must be an f64 scalar");
   }
   if (out->kind != OUT_SLOT) return NULL;

@@ -108,13 +108,7 @@ static void show_definition(Tracer *t, Diag *d, const Closure *c) {
     diag_hint(t->s, d, "it is called as `%s(%s)`; `?`: may be left out", c->builtin->name, c->builtin->params);
     return;
   }
-  const AstNode *node = ast_node(t->tree, c->ast);
-  const Place place = source_place(&t->s->sources, node->span.begin);
-  if (!place.source) return;
-  uint32_t length;
-  source_line(place.source, place.line, &length);
-  const uint32_t end = node->span.begin - (place.column - 1) + length;
-  diag_note(t->s, d, (Span){node->span.begin, node->span.end < end ? node->span.end : end}, "it is defined here");
+  diag_note(t->s, d, definition_line(t->s, ast_node(t->tree, c->ast)->span), "it is defined here");
 }
 
 /* ---- binding arguments ---- */
@@ -132,6 +126,10 @@ static bool bind_named(Tracer *t, const Closure *c, const Param *params, uint32_
   }
   const char *near[PARAM_LIMIT];
   for (uint32_t i = 0; i < n; i++) near[i] = name_of(t, params[i].name);
+  if (c->kind == C_DEFINITION) {
+    diag_unknown_argument(t->s, t->tree, arg->span, name_of(t, arg->name), c->ast, near, n);
+    return false;
+  }
   Diag *d = trace_error(t, "unknown-argument", arg->span, "%s%s%s has no parameter `%s`", c->kind == C_LAMBDA ? "" : "`", closure_name(t, c),
                         c->kind == C_LAMBDA ? "" : "`", name_of(t, arg->name));
   show_definition(t, d, c);
@@ -239,6 +237,34 @@ static Value run_builtin(Tracer *t, const Closure *c, Value *args, Span span) {
   return value_poison();
 }
 
+static bool has_state(Tracer *t, Ast body) {
+  const Ast list = ast_kind(t->tree, body) == AST_BLOCK ? ast_child(t->tree, body, BLOCK_items) : (Ast){0};
+  for (uint32_t i = 0; i < ast_count(t->tree, list); i++) {
+    if (ast_kind(t->tree, ast_child(t->tree, list, i)) == AST_STATE) return true;
+  }
+  return false;
+}
+
+/* A metric with states: once to write them, and once more for its value, which sees the states as they are then. */
+static Value run_metric(Tracer *t, const Closure *c, const Value *args, Span span) {
+  Value out = value_poison();
+  Instance *instance = instance_child(t, closure_name(t, c), false, span);
+  for (int final = 0; final < 2 && !t->s->errors; final++) {
+    Frame frame;
+    frame_push(t, &frame, instance, c->ast, true);
+    frame.kind = SLOT_METRIC, frame.final = final;
+    out = run_body(t, c, args, span);
+    frame_pop(t);
+  }
+  if (!value_bad(out) && out.kind == V_TENSOR && out.batched) {
+    Diag *d = trace_error(t, "metric-batched", out.span, "the value of a metric with states depends on states alone; this is one for each example");
+    diag_hint(t->s, d, "add it up in a state: `total <- total + sum(x, over = batch)`");
+    return value_poison();
+  }
+  t->metric_final = true;
+  return out;
+}
+
 static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
   if (c->kind == C_BUILTIN) return run_builtin(t, c, args, span);
   const AstKind kind = closure_kind(t, c);
@@ -253,6 +279,8 @@ static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
     out = instance_run(t, c->instance, c, args, span);
   else if (kind == AST_LAYER)
     out = instance_run(t, instance_child(t, closure_name(t, c), true, span), c, args, span);
+  else if (kind == AST_METRIC && has_state(t, definition_body(t, c->ast)))
+    out = run_metric(t, c, args, span);
   else
     out = run_body(t, c, args, span);
   if (kind == AST_FN && ast_child(t->tree, c->ast, FN_gradient).id && !value_bad(out)) out = run_gradient(t, c, args, out, span);

@@ -373,9 +373,11 @@ static Value drawn_value(Tracer *t, const DataWalk *w, Ast setting) {
   const char *old = t->draw_name;
   const uint32_t count = t->draw_count;
   t->draw_name = site, t->draw_count = 0;
+  const bool in_data = t->in_data;
+  t->in_data = true;
   Value v = eval(t, ast_child(t->tree, setting, SETTING_value), &env);
-  const Dims scalar = {0};
-  if (v.kind == V_DISTRIBUTION) v = op_draw(t, v, &scalar, false, 0, node.span);
+  if (v.kind == V_DISTRIBUTION && !value_to_tensor(t, &v, t->graph->float_type, node.span)) v = value_poison();
+  t->in_data = in_data;
   t->draw_name = old, t->draw_count = count;
   return v;
 }

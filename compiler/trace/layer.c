@@ -137,7 +137,7 @@ Value owned_value(Tracer *t, Owned *owned, Span span) {
   return value_tensor(t, build_slot(t->graph, owned->slot), false, span);
 }
 
-void owned_init(Tracer *t, Ast value, Env *env, const Owned *owned, const char *path) {
+bool owned_init(Tracer *t, Ast value, Env *env, const Owned *owned, const char *path) {
   Graph *graph = t->graph;
   const uint8_t index = t->graph_index;
   const bool in_model = t->in_model;
@@ -184,6 +184,7 @@ void owned_init(Tracer *t, Ast value, Env *env, const Owned *owned, const char *
   }
   t->draw_name = NULL;
   t->graph = graph, t->graph_index = index, t->in_model = in_model;
+  return !value_bad(v);
 }
 
 static bool extents_known(Tracer *t, const Dims *dims, Span span) {
@@ -233,7 +234,8 @@ void eval_owned(Tracer *t, Ast item, Env *env) {
   Owned *owned = instance_owned(frame->instance, node.name);
   if (!owned) {
     owned = owned_new(t, frame->instance, &node, !is_state ? SLOT_PARAM : frame->kind ? frame->kind : SLOT_STATE, &declared);
-    owned_init(t, value, env, owned, t->graphs[GRAPH_INIT]->slots.data[owned->slot].name);
+    if (!owned_init(t, value, env, owned, t->graphs[GRAPH_INIT]->slots.data[owned->slot].name))
+      return env_bind(t, env, node.name, value_poison(), node.name_span);
   } else if (!dims_equal(&owned->dims, &declared.dims)) {
     Diag *d = trace_error(t, "shape-mismatch", node.span, "`%s` was made with shape %s at the first use of `%s`; this use needs %s",
                           name_of(t, node.name), dims_text(t, &owned->dims), frame->instance->path, dims_text(t, &declared.dims));
@@ -242,6 +244,8 @@ void eval_owned(Tracer *t, Ast item, Env *env) {
     return;
   }
   Value v = owned_value(t, owned, node.name_span);
+  if (frame->final && owned->pass == t->pass && owned->written.count)
+    v.node = owned->written.data[owned->written.count - 1];
   v.classes = declared.classes;
   env_bind_owned(t, env, node.name, v, owned, node.name_span);
 }
@@ -278,7 +282,7 @@ void eval_assign(Tracer *t, Ast item, Env *env) {
     trace_error(t, "unknown-name", node.name_span, "nothing is called `%s` here", name);
     return;
   }
-  if (value_bad(b->value)) return;
+  if (value_bad(b->value) || t->frame->final) return;
   if (!b->owned || (b->owned->kind == SLOT_PARAM && t->frame->kind != SLOT_OPTIMIZER)) {
     Diag *d = trace_error(t, "not-a-state", node.span, "`%s` is %s: only a state can be written", name,
                           b->owned ? "a parameter" : "a value");
@@ -316,7 +320,7 @@ void states_write(Tracer *t) {
   for (uint32_t i = 0; i < t->instances.count; i++) {
     for (Owned *o = t->instances.data[i]->owned; o; o = o->next) {
       if (o->pass != t->pass || !o->written.count) continue;
-      if (!t->training && o->kind != SLOT_METRIC) continue;
+      if (t->training == (o->kind == SLOT_METRIC)) continue;
       Node sum = o->written.data[0];
       for (uint32_t k = 1; k < o->written.count; k++) sum = build_add(t->graph, sum, o->written.data[k]);
       if (o->written.count > 1 && type_is_float(node_type(t->graph, sum)))

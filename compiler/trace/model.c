@@ -156,17 +156,38 @@ static const char *callee_name(Tracer *t, Ast e) {
   return kind == AST_NAME || kind == AST_FIELD ? name_of(t, ast_node(t->tree, e)->name) : "metric";
 }
 
+/* A metric with states: its value, of the states as they are after this batch. It has no weight: the last one counts. */
+static void final_metric(Tracer *t, Value e, Term *term, Span at, bool metric, Ast weight) {
+  if (value_bad(e) || !value_to_float(t, &e, at)) return;
+  if (!metric || weight.id) {
+    trace_error(t, "final-metric", at, metric ? "a metric with states takes no `weight`: it has its own sums" : "a metric with states cannot be a loss");
+    return;
+  }
+  if (value_dims(t, e).rank) {
+    trace_limit(t, "no-meaning", at, "a metric whose value is an array has no meaning yet; found %s", value_describe(t, e));
+    return;
+  }
+  term->sum = value_cast(t, e, TYPE_F64).node;
+  vec_push(&t->metrics, *term);
+}
+
 static void eval_term(Tracer *t, Ast item, Env *env) {
   const AstNode node = *ast_node(t->tree, item);
   const bool metric = node.kind == AST_MEASURE;
   const Ast value = ast_child(t->tree, item, metric ? MEASURE_value : LOSS_value);
   const Ast weight = ast_child(t->tree, item, metric ? MEASURE_weight : LOSS_weight);
+  t->metric_final = false;
   const Value e = eval(t, value, env);
+  const bool final = t->metric_final;
   const Value w = weight.id ? eval(t, weight, env) : (Value){.kind = V_ABSENT};
   Term term = {.span = node.span, .is_metric = metric, .weighted = weight.id != 0};
   term.name = term_name(t, &node, metric ? callee_name(t, value) : "loss", metric);
   const Span at = ast_node(t->tree, value)->span;
   t->graph->span = at;
+  if (final) {
+    if (!t->training) final_metric(t, e, &term, at, metric, weight);
+    return;
+  }
   if (!term_reduce(t, e, w, at, weight.id ? ast_node(t->tree, weight)->span : at, &term.sum, &term.weight)) return;
   if (metric)
     vec_push(&t->metrics, term);

@@ -89,8 +89,10 @@ typedef struct Program {
   const char *path;       /* the .nn file */
   /* All with the same slots. init: OUT_SLOT for every parameter and state. train: forward with `training` true,
    * gradients, clipping, optimiser: OUT_LOSS, OUT_SLOT, and OUT_METRIC on the batch. eval: `training` false: OUT_VALUE,
-   * OUT_LOSS, OUT_METRIC. gradient: train's forward with OUT_LOSS and, as OUT_VALUE named as the parameter or input,
-   * the gradient of the total loss by each parameter and each float input. */
+   * OUT_LOSS, OUT_METRIC, and OUT_SLOT for the states of metrics. A metric with states has no weight: its value is that
+   * of the data set so far, so the last batch's counts; its states start anew, from init, before a data set. gradient:
+   * train's forward with OUT_LOSS and, as OUT_VALUE named as the parameter or input, the gradient of the total loss by
+   * each parameter and each float input. */
   Graph *init, *train, *eval, *gradient;
   Vec(DataPlan) data;     /* one a batch symbol, at least one */
   TrainPlan plan;

@@ -120,6 +120,7 @@ struct Frame {
   SlotKind kind;           /* what a state is: a layer's, an optimiser's, a metric's */
   uint32_t of;             /* an optimiser's: the parameter's slot */
   const Dims *like;        /* an optimiser's: the shape of a state without a type */
+  bool final;              /* of a metric: states have their new values, nothing is written */
   uint32_t run;
 };
 
@@ -166,6 +167,8 @@ struct Tracer {
   uint32_t runs;
   bool training;
   bool in_model;            /* draws are made for each example */
+  bool in_data;             /* a distribution alone draws a number for each row */
+  bool metric_final;        /* the metric at hand has states: its value is taken once, at the end */
   Frame *frame;
   Ast file, model;
   const char *path;
@@ -341,7 +344,7 @@ uint32_t slot_add(Tracer *t, Slot slot);
 Value instance_field(Tracer *t, Instance *instance, Name name, Span span);
 uint32_t instance_parameters(Tracer *t, Instance *instance, Owned ***list);
 /* Evaluates what stands behind `~` in the init graph and makes it the slot's first value. */
-void owned_init(Tracer *t, Ast value, Env *env, const Owned *owned, const char *path);
+bool owned_init(Tracer *t, Ast value, Env *env, const Owned *owned, const char *path);
 
 /* ---- model.c ---- */
 bool model_choose(Tracer *t);

@@ -153,6 +153,12 @@ static bool match_element(Tracer *t, Ast element, Value *v, Env *env, const char
   } else if (!strcmp(name, "bool")) {
     if (have == TYPE_BOOL) return true;
   } else {
+    if (v->classes == 2) { /* 0 or 1, and NaN where the label is not known */
+      Value label = *v, zero = value_number(0, true, at);
+      label.classes = 0;
+      *v = op_select(t, op_binary(t, OP_GE, label, zero, at), value_cast(t, label, t->graph->float_type), value_number(NAN, false, at), at);
+      return !value_bad(*v);
+    }
     if (v->classes) {
       Diag *d = trace_error(t, "label-as-number", at, "%s must be of float; found %s, whose numbers are names of classes", what,
                             value_describe(t, *v));

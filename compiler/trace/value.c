@@ -187,6 +187,13 @@ bool value_to_tensor(Tracer *t, Value *v, Type hint, Span at) {
     }
     *v = value_tensor(t, build_extent(t->graph, DIM_BATCH), false, v->span);
     return true;
+  case V_DISTRIBUTION:
+    if (t->in_data) {
+      const Dims scalar = {0};
+      *v = op_draw(t, *v, &scalar, false, 0, at);
+      return !value_bad(*v);
+    }
+    return refuse(t, *v, at);
   default: return refuse(t, *v, at);
   }
 }
