@@ -46,12 +46,29 @@ static bool opposite(const Graph *g, Node p, Node q) {
          (node_prim(g, q) == P_NOT && node_is(node_in(g, q, 0), p));
 }
 
-/* e^u / s, and 1 + e^u. */
-static bool is_exp_quotient(const Graph *g, Node n) {
-  return node_prim(g, n) == P_DIV && node_prim(g, node_in(g, n, 0)) == P_EXP;
+/* e^u, e^u / s, sigmoid u, 1 - sigmoid u: what has a stable logarithm. */
+static bool has_stable_log(const Graph *g, Node n) {
+  switch (node_prim(g, n)) {
+  case P_EXP: case P_SIGMOID: return true;
+  case P_DIV: return node_prim(g, node_in(g, n, 0)) == P_EXP;
+  case P_SUB: return is_number(g, node_in(g, n, 0), 1) && node_prim(g, node_in(g, n, 1)) == P_SIGMOID;
+  default: return false;
+  }
 }
 static bool is_exp_plus_1(const Graph *g, Node n) {
   return node_prim(g, n) == P_ADD && node_prim(g, node_in(g, n, 0)) == P_EXP && is_number(g, node_in(g, n, 1), 1);
+}
+/* softplus(-|x|); and x > 0 ? x : 0, or max(x, 0). */
+static bool is_softplus_rest(const Graph *g, Node n) {
+  if (node_prim(g, n) != P_SOFTPLUS || node_prim(g, node_in(g, n, 0)) != P_NEG) return false;
+  return node_prim(g, node_in(g, node_in(g, n, 0), 0)) == P_ABS;
+}
+static bool is_relu(const Graph *g, Node n, Node x) {
+  if (node_prim(g, n) == P_MAX) return node_is(node_in(g, n, 0), x) && is_number(g, node_in(g, n, 1), 0);
+  if (node_prim(g, n) != P_SELECT || !node_is(node_in(g, n, 1), x) || !is_number(g, node_in(g, n, 2), 0)) return false;
+  const Node p = node_in(g, n, 0);
+  return (node_prim(g, p) == P_LT || node_prim(g, p) == P_LE) && is_number(g, node_in(g, p, 0), 0) &&
+         node_is(node_in(g, p, 1), x);
 }
 
 #define IS(n, PRIM_) (node_prim(G_, n) == P_##PRIM_)
@@ -70,7 +87,9 @@ static bool is_exp_plus_1(const Graph *g, Node n) {
 #define WHOLE(n) whole(G_, n)
 #define HOLDS(wide, narrow) holds(wide, narrow)
 #define OPPOSITE(p, q) opposite(G_, p, q)
-#define IS_EXP_QUOTIENT(n) is_exp_quotient(G_, n)
+#define HAS_STABLE_LOG(n) has_stable_log(G_, n)
+#define IS_SOFTPLUS_REST(n) is_softplus_rest(G_, n)
+#define IS_RELU(n, x) is_relu(G_, n, x)
 #define IS_EXP_PLUS_1(n) is_exp_plus_1(G_, n)
 #define IS_POSITIVE(n) (number_of(G_, n) > 0)
 #define HAS_EXTENT_1(n, axis) (node_dims(G_, n)->dims[axis] == 1)

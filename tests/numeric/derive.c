@@ -240,6 +240,7 @@ static const Edge edges[] = {
     /* written naively, and finite all the same: the derivative is taken of the stable form */
     {"exp x | add #1 $1 | log $2", 1000, 0, 1, 0},
     {"exp x | add #1 $1 | log $2", 0, 0, 0.5, 0},
+    {"lt #0 x : bool [batch, 4] | select $1 x #0 | abs x | neg $3 | exp $4 | log1p $5 | add $2 $6", 0, 0, 0.5, 0},
     {"sigmoid x | log $1", -1000, 0, 1, 0},
     {"sigmoid x | sub #1 $1 | log $2", 1000, 0, -1, 0},
     {"neg x | exp $1 | add #1 $2 | div #1 $3", -1000, 0, 0, 0},
