@@ -30,4 +30,8 @@ V emit_uniform(Emit *e, LLVMTypeRef type, V a, V b);
 /* Standard normal by Box and Muller: sqrt(-2 log u) cos(2 pi v), u in (0, 1] from (a, b), v from (c, d). */
 V emit_normal(Emit *e, LLVMTypeRef type, V a, V b, V c, V d);
 
+/* Random numbers of `type` for element numbers (i64 lanes) of a site (i32): a call of a function that the module has once. draw:
+ * i32; seed: i64. */
+V emit_random(Emit *e, bool normal, LLVMTypeRef type, V element, V draw, V site, V seed);
+
 #endif

@@ -38,23 +38,14 @@ static V eval_index(Nest *n, int32_t expr, const Expr *x, unsigned row, unsigned
   return lanes ? lane_numbers(n, first, &x->affine) : first;
 }
 
-/* The layout of counter and key is that of runtime/rng.h. */
 static V eval_random(Nest *n, int32_t expr, const Expr *x, unsigned row, unsigned vector, bool lanes) {
   Emit *e = n->e;
   const unsigned count = lanes ? n->lanes : 1;
-  V element = nest_spot(n, n->expr_spot[expr], row, vector), words[4];
+  V element = nest_spot(n, n->expr_spot[expr], row, vector);
   if (lanes) element = lane_numbers(n, element, &x->affine);
-  LLVMTypeRef type = e_vector(e, e->i32, count);
-  V high = LLVMBuildLShr(e->b, element, e_int(e, LLVMTypeOf(element), 32), "");
-  V draw = frame_field(n, e->i32, offsetof(GradcFrame, draw)), site = e_int(e, e->i32, x->b);
-  V counter[] = {LLVMBuildTrunc(e->b, element, type, ""), LLVMBuildTrunc(e->b, high, type, ""), e_splat(e, draw, count),
-                 e_splat(e, site, count)};
-  V key[] = {frame_field(n, e->i32, offsetof(GradcFrame, seed)), frame_field(n, e->i32, offsetof(GradcFrame, seed) + 4)};
-  emit_philox(e, counter, key, words);
   LLVMTypeRef out = e_vector(e, expr_type(e, x->type), count);
-  if (x->a == 0) return emit_uniform(e, out, words[0], words[1]);
-  const bool narrow = x->type == TYPE_F32; /* one word a number (prims.def) */
-  return narrow ? emit_normal(e, out, words[0], words[0], words[1], words[1]) : emit_normal(e, out, words[0], words[1], words[2], words[3]);
+  return emit_random(e, x->a != 0, out, element, frame_field(n, e->i32, offsetof(GradcFrame, draw)), e_int(e, e->i32, x->b),
+                     frame_field(n, e->i64, offsetof(GradcFrame, seed)));
 }
 
 static V eval_prim(Nest *n, const Expr *x, unsigned row, unsigned vector, bool lanes) {

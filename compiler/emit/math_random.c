@@ -1,4 +1,6 @@
 /* math_random.c: counter-based random numbers (Salmon et al., SC 2011) and the two distributions made from them. */
+#include <stdio.h>
+
 #include "emath.h"
 #include "math_parts.h"
 #include "math_tables.h"
@@ -24,19 +26,20 @@ static void multiply_wide(Emit *e, V word, uint32_t factor, V *high, V *low) {
   *low = LLVMBuildBitCast(e->b, l, t, ""), *high = LLVMBuildBitCast(e->b, h, t, "");
 }
 
+/* The rounds are a loop: written out, LLVM's analysis of their chain of products costs tens of milliseconds. */
 void emit_philox(Emit *e, const V counter[4], const V key[2], V words[4]) {
-  V c[4], k[2];
-  unsigned lanes = e_lanes(LLVMTypeOf(counter[0]));
-  for (int i = 0; i < 4; i++) c[i] = counter[i];
-  for (int i = 0; i < 2; i++) k[i] = e_lanes(LLVMTypeOf(key[i])) == lanes ? key[i] : e_splat(e, key[i], lanes);
-  for (int round = 0; round < PHILOX_ROUNDS; round++) {
-    V h0, l0, h1, l1;
-    multiply_wide(e, c[0], 0xd2511f53, &h0, &l0), multiply_wide(e, c[2], 0xcd9e8d57, &h1, &l1);
-    c[0] = LLVMBuildXor(e->b, LLVMBuildXor(e->b, h1, c[1], ""), k[0], ""), c[1] = l1;
-    c[2] = LLVMBuildXor(e->b, LLVMBuildXor(e->b, h0, c[3], ""), k[1], ""), c[3] = l0;
-    k[0] = i_addc(e, k[0], 0x9e3779b9), k[1] = i_addc(e, k[1], 0xbb67ae85);
-  }
-  for (int i = 0; i < 4; i++) words[i] = c[i];
+  const unsigned lanes = e_lanes(LLVMTypeOf(counter[0]));
+  V state[6];
+  for (int i = 0; i < 4; i++) state[i] = counter[i];
+  for (int i = 0; i < 2; i++) state[4 + i] = e_lanes(LLVMTypeOf(key[i])) == lanes ? key[i] : e_splat(e, key[i], lanes);
+  Loop rounds;
+  e_loop_begin(e, &rounds, e_i64(e, 0), e_i64(e, PHILOX_ROUNDS), e_i64(e, 1), state, 6, true);
+  V *c = rounds.phi, *k = rounds.phi + 4, h0, l0, h1, l1;
+  multiply_wide(e, c[0], 0xd2511f53, &h0, &l0), multiply_wide(e, c[2], 0xcd9e8d57, &h1, &l1);
+  V next[] = {LLVMBuildXor(e->b, LLVMBuildXor(e->b, h1, c[1], ""), k[0], ""), l1, LLVMBuildXor(e->b, LLVMBuildXor(e->b, h0, c[3], ""), k[1], ""), l0,
+              i_addc(e, k[0], 0x9e3779b9), i_addc(e, k[1], 0xbb67ae85)};
+  e_loop_end(e, &rounds, next);
+  for (int i = 0; i < 4; i++) words[i] = rounds.phi[i];
 }
 
 /* An unsigned word as f64, by its place under the leading bit of 2^52. */
@@ -68,4 +71,34 @@ V emit_normal(Emit *e, LLVMTypeRef type, V a, V b, V c, V d) {
   V u = emit_uniform(e, type, a, b), v = emit_uniform(e, type, c, d);
   u = f_addc(e, u, part_format(e, u)->mantissa == 23 ? 0x1p-24 : 0x1p-53);
   return f_mul(e, e_sqrt(e, f_mulc(e, emit_log(e, u), -2)), cos_of_turns(e, v));
+}
+
+/* Element numbers (i64 lanes) to random numbers: the layout of counter and key is that of runtime/rng.h, the law that of
+ * graph/prims.def. A function of its own, one a module, kind and type. */
+static V random_body(Emit *e, bool normal, LLVMTypeRef type, V element, V draw, V site, V seed) {
+  const unsigned lanes = e_lanes(type);
+  LLVMTypeRef word = e_vector(e, e->i32, lanes);
+  V high = LLVMBuildLShr(e->b, element, e_int(e, LLVMTypeOf(element), 32), ""), words[4];
+  V counter[] = {LLVMBuildTrunc(e->b, element, word, ""), LLVMBuildTrunc(e->b, high, word, ""), e_splat(e, draw, lanes), e_splat(e, site, lanes)};
+  V key[] = {LLVMBuildTrunc(e->b, seed, e->i32, ""), LLVMBuildTrunc(e->b, LLVMBuildLShr(e->b, seed, e_i64(e, 32), ""), e->i32, "")};
+  emit_philox(e, counter, key, words);
+  if (!normal) return emit_uniform(e, type, words[0], words[1]);
+  const bool narrow = e_scalar(type) == e->f32; /* one word a number */
+  return narrow ? emit_normal(e, type, words[0], words[0], words[1], words[1]) : emit_normal(e, type, words[0], words[1], words[2], words[3]);
+}
+
+V emit_random(Emit *e, bool normal, LLVMTypeRef type, V element, V draw, V site, V seed) {
+  char name[64];
+  snprintf(name, sizeof name, "%s.%u.f%d", normal ? "normal" : "uniform", e_lanes(type), e_scalar(type) == e->f32 ? 32 : 64);
+  V callee = LLVMGetNamedFunction(e->module, name), args[] = {element, draw, site, seed};
+  if (!callee) {
+    V function = e->function;
+    LLVMBasicBlockRef at = LLVMGetInsertBlock(e->b);
+    LLVMTypeRef types[] = {LLVMTypeOf(element), e->i32, e->i32, e->i64};
+    callee = e_function(e, name, type, types, 4, true, false);
+    LLVMBuildRet(e->b, random_body(e, normal, type, LLVMGetParam(callee, 0), LLVMGetParam(callee, 1), LLVMGetParam(callee, 2), LLVMGetParam(callee, 3)));
+    e->function = function;
+    LLVMPositionBuilderAtEnd(e->b, at);
+  }
+  return LLVMBuildCall2(e->b, LLVMGlobalGetValueType(callee), callee, args, 4, "");
 }
