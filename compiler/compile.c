@@ -5,6 +5,7 @@
  */
 #include "compile.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -198,6 +199,33 @@ void compile_entry(Compiled *c, GradcEntryKind kind) {
   e->seconds = seconds_now() - start;
 }
 
+typedef struct {
+  Compiled *compiled;
+  GradcEntryKind kind;
+} EntryJob;
+
+static void *run_job(void *p) {
+  const EntryJob *job = p;
+  compile_entry(job->compiled, job->kind);
+  return NULL;
+}
+
+/* Entries are independent modules: each is compiled on a thread of its own, the last one here. */
+static void compile_entries(Compiled *c, unsigned entries) {
+  EntryJob jobs[GRADC_ENTRY_COUNT];
+  pthread_t threads[GRADC_ENTRY_COUNT];
+  bool started[GRADC_ENTRY_COUNT] = {false};
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++) {
+    jobs[kind] = (EntryJob){c, (GradcEntryKind)kind};
+    if (!(entries & 1u << kind)) continue;
+    const bool last = !(entries >> (kind + 1));
+    started[kind] = !last && !pthread_create(&threads[kind], NULL, run_job, &jobs[kind]);
+    if (!started[kind]) run_job(&jobs[kind]);
+  }
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
+    if (started[kind]) pthread_join(threads[kind], NULL);
+}
+
 Compiled *compile_program(Session *s, Program *program, const CompileOptions *options, unsigned entries) {
   Compiled *c = mem_zero(1, sizeof *c);
   c->session = s;
@@ -216,8 +244,7 @@ Compiled *compile_program(Session *s, Program *program, const CompileOptions *op
   c->program.slot_count = c->slots.count;
   c->program.buffers = c->buffers.data;
   c->program.buffer_count = c->buffers.count;
-  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
-    if (entries & 1u << kind) compile_entry(c, (GradcEntryKind)kind);
+  compile_entries(c, entries);
   return c;
 }
 
