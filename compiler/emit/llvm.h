@@ -56,8 +56,7 @@ V e_gep(Emit *e, LLVMTypeRef element, V address, V index);
 /* Lanes 0 .. n-1 on, as a constant; and with a run-time n (i64, may exceed the lane count). */
 V e_mask(Emit *e, unsigned lanes, unsigned n);
 V e_mask_below(Emit *e, unsigned lanes, V n);
-/* Sum, max, min of the lanes by the fixed tree 8+8, 4+4, 2+2, 1+1. `op`: 0 add, 1 max, 2 min; max and min pass NaN on.
- * */
+/* Sum, max, min of the lanes by the fixed tree 8+8, 4+4, 2+2, 1+1. `op`: 0 add, 1 max, 2 min; those two pass NaN on. */
 V e_tree(Emit *e, V x, int op);
 
 /* for (i = from; i < to; i += step) with carried values; zero trips allowed (then phi = init). */

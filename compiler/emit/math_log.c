@@ -64,8 +64,7 @@ V emit_log1p(Emit *e, V x) {
   return e_select(e, eq(e, x, 0), x, y);
 }
 
-/* log of a positive x to about 2^-65, f64 only: 2 s + s^3 (2/3 + s^2 p(s^2)) with s = (m - 1) / (m + 1), all in pairs.
- * */
+/* log of a positive x to about 2^-65, f64 only: 2 s + s^3 (2/3 + s^2 p(s^2)) with s = (m - 1) / (m + 1), in pairs. */
 static Pair log_pair(Emit *e, V x) {
   Split parts = split(e, x);
   V f = f_addc(e, parts.m, -1);

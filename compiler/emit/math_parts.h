@@ -1,5 +1,4 @@
-/* math_parts.h: the pieces that the elementary functions share. All take and give vectors or scalars of one float type.
- * */
+/* math_parts.h: the pieces that the elementary functions share. They take and give lanes or a scalar of one type. */
 #ifndef GRADC_MATH_PARTS_H
 #define GRADC_MATH_PARTS_H
 #include <stddef.h>

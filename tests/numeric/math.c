@@ -477,8 +477,7 @@ static Jit *compile_draws(bool is_double, unsigned lanes) {
   return jit;
 }
 
-/* Uniform exactly; normal close to the same formula in long double: relative to the radius, for the cosine may vanish.
- * */
+/* Uniform exactly; normal close to the same formula in long double: relative to the radius, the cosine may vanish. */
 static void check_draw(bool is_double, const uint32_t w[4], double uniform, double normal) {
   uint64_t a = (uint64_t)w[0] << 32 | w[1], b = (uint64_t)w[2] << 32 | w[3];
   double unit = is_double ? 0x1p-53 : 0x1p-24;
