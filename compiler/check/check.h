@@ -21,6 +21,7 @@ typedef struct {
   Vec(Ast) definitions;  /* the file's own, its imports', the library's, in this order of precedence */
   Vec(Name) qualifiers;  /* of `import … as b`: b, else no name; one a definition */
   Map by_name;           /* name id -> index; the file's own hide the library's */
+  bool incomplete;       /* an import could not be read: unknown names mean nothing */
   Vec(FileScope) files;  /* [0]: the library, all its files together; [1]: the file */
 } Scope;
 

@@ -293,7 +293,7 @@ static void check_block(Checker *c, Ast block, BlockKind kind, bool top) {
     const Ast item = ast_child(c->tree, list, i);
     const AstKind found = ast_kind(c->tree, item);
     check_statement(c, item, top);
-    if (is_value(found) && (i + 1 < n || kind != BLOCK_VALUE)) {
+    if (is_value(found) && (i + 1 < n || kind == BLOCK_EFFECTS)) {
       Diag *d = diag_error(c->s, "no-effect", ast_node(c->tree, item)->span, "the value of this line is not used");
       diag_hint(c->s, d, kind == BLOCK_EFFECTS && c->where == IN_MODEL ? "name it, `let h = ...`, or make it an `output` or a `loss`" : "name it: `let h = ...`");
     }

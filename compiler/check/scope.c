@@ -71,7 +71,9 @@ static uint32_t read_import(Reader *r, const AstNode *node, const char *path, Na
     diag_error(r->s, "too-many-files", node->span, "more than %d imported files", IMPORT_LIMIT);
     return SCOPE_NONE;
   }
+  const uint32_t errors = r->s->errors;
   const Ast root = parse_source(r->s, r->tree, source);
+  if (r->s->errors > errors) r->scope->incomplete = true;
   return add_file(r, source, root, path, qualifier);
 }
 
@@ -81,7 +83,10 @@ static void read_imports(Reader *r, uint32_t file) {
     const AstNode node = *ast_node(r->tree, ast_child(r->tree, items, i)); /* a copy: parsing moves the nodes */
     if (node.kind != AST_IMPORT) continue;
     const uint32_t other = read_import(r, &node, beside(r, r->paths.data[file], node.text), node.name);
-    if (other == SCOPE_NONE) continue;
+    if (other == SCOPE_NONE) {
+      r->scope->incomplete = true;
+      continue;
+    }
     FileScope *scope = &r->scope->files.data[file];
     if (node.name.id) {
       vec_push(&scope->spaces, node.name);
@@ -134,7 +139,9 @@ void scope_build(Session *s, Tree *tree, Ast file, const char *path, Scope *scop
   for (size_t i = 0; i < embedded_file_count; i++) {
     if (!embedded_files[i].length) continue;
     const Source *source = source_add(&s->sources, embedded_files[i].path, embedded_files[i].text, embedded_files[i].length, true);
+    const uint32_t errors = s->errors;
     const Ast root = parse_source(s, tree, source);
+    if (s->errors > errors) scope->incomplete = true;
     add_definitions(&r, LIBRARY, root, (Name){0});
   }
   for (uint32_t d = 0; d < scope->definitions.count; d++) {

@@ -197,7 +197,8 @@ bool closure_env(Tracer *t, const Closure *c, const Value *args, Env *env, Span 
     if (v.kind == V_ABSENT) v = eval(t, params[i].fallback, env);
     if (c->kind != C_LAMBDA) {
       const char *what = text_of(t, "argument `%s` of `%s`", name_of(t, params[i].name), closure_name(t, c));
-      const Span place = span_is_none(v.span) ? span : span;
+      const bool written_here = v.span.begin >= span.begin && v.span.end <= span.end && v.span.end > v.span.begin;
+      const Span place = written_here ? v.span : span;
       if (!type_match(t, params[i].type, &v, env, what, place)) ok = false, v = value_poison();
     }
     env_bind(t, env, params[i].name, v, at);

@@ -586,6 +586,7 @@ static void data_plan(Tracer *t, Name name, int number) {
 }
 
 void data_trace(Tracer *t) {
+  if (!t->blocks.count && t->s->errors) return;
   if (!t->blocks.count) data_block(t, (Ast){0}, (Span){0});
   for (uint32_t i = 0; i < t->blocks.count; i++) data_plan(t, t->blocks.data[i], (int)i);
 }

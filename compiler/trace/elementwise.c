@@ -113,6 +113,15 @@ static bool as_bundle(Tracer *t, Value *v, Span span) {
   return true;
 }
 
+/* A bundle goes with a bundle of its form or with a scalar. */
+static bool forms_bundle(Tracer *t, Value a, Value b) {
+  const bool first = a.kind == V_BUNDLE || a.kind == V_INSTANCE, second = b.kind == V_BUNDLE || b.kind == V_INSTANCE;
+  if (first && second) return true;
+  const Value other = first ? b : a;
+  if (!first && !second) return false;
+  return known(other) || (other.kind == V_TENSOR && !value_dims(t, other).rank && !other.batched);
+}
+
 Value op_binary(Tracer *t, AstOp op, Value a, Value b, Span span) {
   if (value_bad(a) || value_bad(b)) return value_poison();
   if (op == OP_MATMUL) return op_matmul(t, a, b, span);
@@ -130,8 +139,7 @@ Value op_binary(Tracer *t, AstOp op, Value a, Value b, Span span) {
   if (known(a) && known(b)) return fold_binary(t, op, a, b, span);
   if (a.kind == V_STRING && b.kind == V_STRING && (op == OP_EQ || op == OP_NE))
     return value_bool(!strcmp(a.text, b.text) == (op == OP_EQ), span);
-  const bool bundles = a.kind == V_BUNDLE || b.kind == V_BUNDLE || a.kind == V_INSTANCE || b.kind == V_INSTANCE;
-  if (bundles && (as_bundle(t, &a, span) | as_bundle(t, &b, span))) return bundle_binary(t, op, a, b, span);
+  if (forms_bundle(t, a, b) && (as_bundle(t, &a, span) | as_bundle(t, &b, span))) return bundle_binary(t, op, a, b, span);
   if (op == OP_POW) return power(t, a, b, span);
   Value both[2] = {a, b};
   if (op == OP_AND || op == OP_OR) {

@@ -250,25 +250,19 @@ void eval_owned(Tracer *t, Ast item, Env *env) {
   env_bind_owned(t, env, node.name, v, owned, node.name_span);
 }
 
-/* Why a value is batched: the first input found behind it. */
+/* Why a value is batched: an input that it is made from. */
 static void note_batched(Tracer *t, Diag *d, Value v, Span at) {
   const Graph *g = t->graph;
-  Node n = v.node;
-  for (int steps = 0; steps < 100000; steps++) {
-    const NodeData *data = node_data(g, n);
-    if (node_prim(g, n) == P_SLOT) {
-      const Slot *slot = &g->slots.data[node_attr(g, n)[0]];
-      diag_note(t->s, d, slot->span, "`%s` is one value for each example", slot->name);
-      return;
-    }
-    Node next = NODE_NONE;
-    for (uint32_t i = 0; i < data->count; i++) {
-      const Node in = node_in(g, n, i);
-      const Dims *dims = node_dims(g, in);
-      if (dims->rank && dim_is_batch(dims->dims[0])) next = in;
-    }
-    if (!next.id) break;
-    n = next;
+  uint8_t *reached = ARENA_ARRAY(t->arena, uint8_t, g->nodes.count);
+  reached[v.node.id] = 1;
+  for (uint32_t id = v.node.id; id > 0; id--) {
+    const Node n = {id};
+    if (!reached[id]) continue;
+    for (uint32_t i = 0; i < node_data(g, n)->count; i++) reached[node_in(g, n, i).id] = 1;
+    if (node_prim(g, n) != P_SLOT || !node_rank(g, n) || !dim_is_batch(node_dims(g, n)->dims[0])) continue;
+    const Slot *slot = &g->slots.data[node_attr(g, n)[0]];
+    diag_note(t->s, d, slot->span, "`%s` is one value for each example", slot->name);
+    return;
   }
   note_value(t, d, v, at, "it");
 }
@@ -343,6 +337,10 @@ Value instance_field(Tracer *t, Instance *instance, Name name, Span span) {
   }
   Diag *d = trace_error(t, "unknown-field", span, "`%s` has no parameter `%s`%s", instance->path, name_of(t, name),
                         instance->runs ? "" : " yet: it has not been used");
+  Text names = {0};
+  for (const Owned *o = instance->owned; o; o = o->next) text_printf(&names, "%s`%s`", names.length ? ", " : "", name_of(t, o->name));
+  if (names.length) diag_hint(t->s, d, "it has %s", text_get(&names));
+  text_free(&names);
   if (!instance->runs) diag_hint(t->s, d, "an instance makes its parameters at its first use; look at them behind it");
   return value_poison();
 }

@@ -344,10 +344,11 @@ void train_trace(Tracer *t, Node total) {
   const uint32_t count = trained(t, &list);
   uint32_t rule_count, used = 0;
   const Rule *rules = optimizer_rules(t, &rule_count);
-  if (!rules || t->s->errors) return;
+  if (!rules) return;
   for (uint32_t i = 0; i < rule_count; i++) {
     if (rules[i].pattern) must_match(t, rules[i].pattern, list, count, rules[i].span);
   }
+  if (t->s->errors) return;
   Node *nodes = ARENA_ARRAY(t->arena, Node, count + 1), *gradients = ARENA_ARRAY(t->arena, Node, count + 1);
   for (uint32_t i = 0; i < count; i++) nodes[i] = build_slot(t->graph, list[i]->slot);
   grad_reverse(t->graph, total, NODE_NONE, nodes, count, gradients);

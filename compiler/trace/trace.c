@@ -118,7 +118,7 @@ Program *trace_program(Session *s, Tree *tree, Ast file, const char *path, Trace
   Scope scope = {0};
   if (s->errors) return NULL;
   scope_build(s, tree, file, path, &scope);
-  const bool readable = !s->errors;
+  const bool readable = !scope.incomplete;
   if (readable) check_file(s, tree, file, &scope);
   Program *program = mem_zero(1, sizeof *program);
   program->session = s;

@@ -46,6 +46,7 @@ static void extent_mismatch(Tracer *t, Ast type, Value v, const char *what, Span
                         dims_text(t, &dims), *detail ? ": " : "", detail);
   diag_note(t->s, d, span, "the type is written here");
   note_value(t, d, v, at, "the value");
+  if (v.classes && !dims.rank) diag_hint(t->s, d, "a label becomes an array by `embedding(x, width)` or `one_hot(x)`");
 }
 
 static bool match_extent(Tracer *t, Ast type, Ast e, int64_t extent, int16_t axis, Value v, Env *env, const char *what, Span at) {

@@ -69,7 +69,7 @@ static const char *describe_closure(Tracer *t, Value v) {
 
 static const char *describe_tensor(Tracer *t, Value v) {
   const Dims dims = value_dims(t, v);
-  const char *shape = dims_text(t, &dims);
+  const char *shape = dims.rank ? dims_text(t, &dims) : "a scalar";
   const Type type = node_type(t->graphs[v.graph], v.node);
   if (v.classes) return text_of(t, "%s of label[%d]", shape, v.classes);
   if (type == TYPE_BOOL) return text_of(t, "%s of bool", shape);
@@ -136,7 +136,7 @@ static bool refuse(Tracer *t, Value v, Span at) {
   Diag *d = trace_error(t, "not-a-number", at, "a number or an array is needed here; found %s", value_describe(t, v));
   if (v.kind == V_DISTRIBUTION) diag_hint(t->s, d, "give it a shape to draw: `[]` for a scalar, `[like x]` for x's shape");
   if (v.kind == V_FUNCTION && v.closure->called) diag_hint(t->s, d, "give it the rest of its arguments");
-  if (v.kind == V_INSTANCE) diag_hint(t->s, d, "apply it: `name(x)`");
+  if (v.kind == V_INSTANCE || v.kind == V_BUNDLE) diag_hint(t->s, d, "apply an instance to its input: `name(x)`");
   if (v.kind == V_TUPLE) diag_hint(t->s, d, "take one of its parts: `value[0]`, or take it apart: `let (a, b) = ...`");
   return false;
 }
