@@ -235,10 +235,13 @@ static bool bind_windows(Block *b, Line *line, LineStep *step) {
   return true;
 }
 
-/* What a function takes must be what comes; what it gives is what its graph says. */
+/* What a function takes must be what comes; what it gives is what its graph says. One of a single number to a single number
+ * is applied to each. */
 static bool bind_function(Block *b, Line *line, LineStep *step) {
   const Graph *f = step->plan->function;
   int64_t takes = 0;
+  step->each = f->slots.count && !shape_dims(f, f->slots.data[0].shape)->rank && !node_rank(f, f->outputs.data[0].node);
+  if (step->each) return true;
   if (f->slots.count && (!elements_of(shape_dims(f, f->slots.data[0].shape), &takes) || takes != step->in))
     return bad_step(b, line, step->plan, arena_printf(&b->arena, "this function takes %lld numbers, and `%s` has %lld here",
                                                       (long long)takes, line->plan->name, (long long)step->in));
@@ -282,7 +285,7 @@ static bool bind_steps(Block *b, Line *line) {
     if (!bind_step(b, line, step)) return false;
     step->scratch = ARENA_ARRAY(&b->arena, double, (size_t)(step->in + 1));
     elements = step->out;
-    if (step->plan->kind == DATA_ONE_HOT || step->plan->kind == DATA_FUNCTION) period = elements;
+    if (step->plan->kind == DATA_ONE_HOT || (step->plan->kind == DATA_FUNCTION && !step->each)) period = elements;
   }
   line->elements = elements;
   return true;

@@ -88,6 +88,6 @@ const char *block_key(Block *b, const Line *line, uint32_t step, const char *wha
 bool block_split(Block *b);
 
 /* function.c: a step's or a source's own function at a row; `in` NULL: it draws. */
-bool function_value(Block *b, const Graph *function, const double *in, int64_t in_count, int64_t row, double *out, int64_t out_count);
+void function_value(Block *b, const Graph *function, const double *in, int64_t in_count, int64_t row, double *out, int64_t out_count);
 
 #endif

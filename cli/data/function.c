@@ -7,7 +7,7 @@
 #include "interp.h"
 
 /* A label that is missing is NaN between steps and -1 in the language. */
-bool function_value(Block *b, const Graph *function, const double *in, int64_t in_count, int64_t row, double *out, int64_t out_count) {
+void function_value(Block *b, const Graph *function, const double *in, int64_t in_count, int64_t row, double *out, int64_t out_count) {
   const double **slots = mem_zero(function->slots.count + 1, sizeof *slots);
   double *given = mem_alloc((size_t)(in_count + 1) * sizeof *given);
   for (int64_t i = 0; i < in_count; i++) given[i] = function->slots.data[0].classes && isnan(in[i]) ? -1 : in[i];
@@ -22,5 +22,4 @@ bool function_value(Block *b, const Graph *function, const double *in, int64_t i
   interp_free(interp);
   free(slots);
   free(given);
-  return true;
 }

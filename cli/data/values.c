@@ -140,7 +140,8 @@ static bool source_value(Block *b, int part, Line *line, int64_t row, double *ou
     Line *other = &b->lines[line->plan->line];
     return line_value(b, part, other, other->step_count, row, out);
   }
-  return function_value(b, line->plan->function, NULL, 0, row, out, line->source);
+  function_value(b, line->plan->function, NULL, 0, row, out, line->source);
+  return true;
 }
 
 static bool one_hot(Block *b, int part, Line *line, const LineStep *step, int64_t row, double *out) {
@@ -172,8 +173,10 @@ bool line_value(Block *b, int part, Line *line, uint32_t steps, int64_t row, dou
   const LineStep *step = &line->steps[steps - 1];
   if (step->plan->kind == DATA_WINDOWS) return windows(b, part, line, steps - 1, row, out);
   if (step->plan->kind == DATA_FUNCTION) {
-    return line_value(b, part, line, steps - 1, row, step->scratch) &&
-           function_value(b, step->plan->function, step->scratch, step->in, row, out, step->out);
+    if (!line_value(b, part, line, steps - 1, row, step->scratch)) return false;
+    for (int64_t i = 0; step->each && i < step->in; i++) function_value(b, step->plan->function, step->scratch + i, 1, row, out + i, 1);
+    if (!step->each) function_value(b, step->plan->function, step->scratch, step->in, row, out, step->out);
+    return true;
   }
   if (!line_value(b, part, line, steps - 1, row, out)) return false;
   switch (step->plan->kind) {

@@ -341,7 +341,9 @@ static void functions_are_evaluated(void **state) {
   const Node twice = build_add(g, build_slot(g, slot), build_const(g, TYPE_F32, 10));
   graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "v", .node = twice});
   step(want(&c, "x", TYPE_F32, 0, false, 0, "a", NULL), (DataStep){.kind = DATA_FUNCTION, .function = g});
+  step(want(&c, "each", TYPE_F32, 0, false, 2, "a", "a"), (DataStep){.kind = DATA_FUNCTION, .function = g});
   load_well(&c);
+  assert_true(floats(&c.data->train, 1)[2] == 12 && floats(&c.data->train, 1)[3] == 12);
   assert_true(floats(&c.data->train, 0)[0] == 11 && floats(&c.data->train, 0)[1] == 12);
   finish(&c);
   graph_free(g);

@@ -1,0 +1,324 @@
+/* cmd_gradcheck.c: every gradient of the training against differences of its loss, both in double by the oracle, so that the
+ * derivative rules are judged and nothing else.
+ *
+ * A difference is of fourth order: (f(x-2h) - 8 f(x-h) + 8 f(x+h) - f(x+2h)) / 12h with h = 2e-4 max(1, |x|), right to about
+ * 1e-11 where f is smooth. Near a kink (relu at 0) it is not, so where it differs h is made smaller twice; a difference that
+ * then agrees was a kink within the first h. What stands under stop_gradient is held still, as the derivative holds it. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "build.h"
+#include "gradc.h"
+#include "interp.h"
+#include "rng.h"
+#include "run.h"
+#include "synthetic.h"
+
+const uint8_t cmd_gradcheck_options[] = {OPT_data, OPT_batch, OPT_wrt, OPT_seed, OPT_set, OPT_model, OPT_quiet, OPT_COUNT};
+
+static const double tolerance = 1e-7; /* of the largest gradient */
+enum { DIRECTIONS = 2, ALL_BELOW = 24, SAMPLES = 12, ROWS = 4 };
+
+typedef struct {
+  Run run;
+  const Graph *gradient;
+  Graph *loss;             /* the same losses, with what was stopped as slots of their own */
+  double **slots;          /* [slot_count]: the program's, then those of stopped values */
+  uint32_t slot_count;
+  int64_t *counts;
+  int64_t batch[4];
+  uint64_t seed;
+  double largest;          /* of all gradients */
+  int64_t checks, kinks, failures;
+  double worst;
+} Check;
+
+static InterpInput input_of(const Check *c) {
+  InterpInput in = {.slots = (const double *const *)c->slots, .step = 1, .steps = 1000, .seed = c->seed, .draw = 1};
+  memcpy(in.batch, c->batch, sizeof in.batch);
+  return in;
+}
+
+/* The sum of all losses of a graph. */
+static double loss_of(const Check *c, const Graph *g) {
+  const InterpInput in = input_of(c);
+  Interp *interp = interp_new(g, &in);
+  double total = 0;
+  for (uint32_t i = 0; i < g->outputs.count; i++) {
+    const Output *o = &g->outputs.data[i];
+    if (o->kind != OUT_LOSS) continue;
+    const double weight = o->weight.id ? *interp_value(interp, o->weight, NULL) : 1;
+    if (weight != 0) total += *interp_value(interp, o->node, NULL) / weight;
+  }
+  interp_free(interp);
+  return total;
+}
+
+/* ---- values of slots ---- */
+
+static bool allocate(Check *c) {
+  const Graph *g = c->gradient;
+  c->slots = mem_zero(g->slots.count + 1, sizeof *c->slots);
+  c->counts = mem_zero(g->slots.count + 1, sizeof *c->counts);
+  c->slot_count = g->slots.count;
+  for (uint32_t i = 0; i < g->slots.count; i++) {
+    if (!dims_size(shape_dims(g, g->slots.data[i].shape), c->batch[0], &c->counts[i])) return false;
+    c->slots[i] = mem_zero((size_t)c->counts[i] + 1, sizeof **c->slots);
+  }
+  return true;
+}
+
+/* Parameters as the training would start with, moved a little, so that no two are equal and none lies on a kink at 0. */
+static void start_parameters(Check *c) {
+  const Graph *init = c->run.front.program->init;
+  const InterpInput in = input_of(c);
+  Interp *interp = interp_new(init, &in);
+  for (uint32_t i = 0; i < init->outputs.count; i++) {
+    const Output *o = &init->outputs.data[i];
+    if (o->kind != OUT_SLOT) continue;
+    int64_t count;
+    const double *values = interp_value(interp, o->node, &count);
+    GradcRng rng = gradc_rng(c->seed, 1, GRADC_SITE_DATA - 2048 + o->slot % 512);
+    const bool moves = init->slots.data[o->slot].kind == SLOT_PARAM;
+    for (int64_t k = 0; k < count && k < c->counts[o->slot]; k++)
+      c->slots[o->slot][k] = values[k] + (moves ? 0.05 * (gradc_rng_uniform(&rng) - 0.5) : 0);
+  }
+  interp_free(interp);
+}
+
+static double stored(const DataFeed *feed, int64_t i) {
+  switch (feed->want->type) {
+    case TYPE_F32: return ((const float *)feed->values)[i];
+    case TYPE_F64: return ((const double *)feed->values)[i];
+    case TYPE_I32: return ((const int32_t *)feed->values)[i];
+    default: return ((const uint8_t *)feed->values)[i];
+  }
+}
+
+/* The first rows of the data where there is data; else synthetic values. */
+static bool fill_feeds(Check *c) {
+  Front *f = &c->run.front;
+  const Options *o = c->run.options;
+  bool has_data = o->data != NULL;
+  for (uint32_t b = 0; b < f->blocks; b++) has_data = has_data || f->program->data.data[b].file || f->program->data.data[b].size;
+  const int64_t rows = o->batch ? o->batch : ROWS;
+  for (int i = 0; i < 4; i++) c->batch[i] = rows;
+  if (has_data) {
+    const DataOptions how = {.targets = true, .seed = c->seed};
+    if (!front_data(f, o, &how, &c->run.stats, c->run.data)) return false;
+    for (uint32_t b = 0; b < f->blocks; b++) c->batch[b] = c->run.data[b]->train.rows < rows ? c->run.data[b]->train.rows : rows;
+  }
+  if (!allocate(c)) {
+    front_fail(f, NULL, "a tensor of the model is larger than any memory");
+    return false;
+  }
+  for (uint32_t b = 0; b < f->blocks; b++) {
+    for (uint32_t i = 0; i < f->want_counts[b]; i++) {
+      const DataWant *want = &f->wants[b][i];
+      const DataPart *part = has_data ? &c->run.data[b]->train : NULL;
+      if (!part) {
+        synthetic_values(want->type, want->classes, want->slot, c->counts[want->slot], c->slots[want->slot]);
+        continue;
+      }
+      /* Rows far apart, so that not all are of one class. */
+      const int64_t each = part->feeds[i].elements, apart = part->rows / c->batch[b], stride = part->stride ? part->stride : each;
+      for (int64_t r = 0; r < c->batch[b]; r++) {
+        for (int64_t k = 0; k < each; k++) c->slots[want->slot][r * each + k] = stored(&part->feeds[i], r * apart * stride + k);
+      }
+    }
+  }
+  return true;
+}
+
+/* The losses alone; each value under stop_gradient becomes a slot that keeps its value. */
+static void hold_stopped(Check *c) {
+  const Graph *from = c->gradient;
+  c->loss = graph_like(from);
+  Node *map = mem_zero(from->nodes.count, sizeof *map);
+  Vec(Node) stopped = {0};
+  for (uint32_t id = 1; id < from->nodes.count; id++) {
+    const Node n = {id};
+    if (node_prim(from, n) != P_STOP) continue;
+    Text name = {0};
+    text_printf(&name, "stopped %u", id);
+    Dims d = *node_dims(from, n);
+    const uint32_t slot = graph_add_slot(c->loss, (Slot){.kind = SLOT_STATE, .name = text_get(&name), .type = node_type(from, n),
+                                                         .shape = shape_of(c->loss, &d)});
+    text_free(&name);
+    map[id] = build_slot(c->loss, slot);
+    vec_push(&stopped, n);
+  }
+  for (uint32_t i = 0; i < from->outputs.count; i++) {
+    Output o = from->outputs.data[i];
+    if (o.kind != OUT_LOSS) continue;
+    o.node = graph_copy_node(from, c->loss, o.node, map, true);
+    if (o.weight.id) o.weight = graph_copy_node(from, c->loss, o.weight, map, true);
+    graph_add_output(c->loss, o);
+  }
+  free(map);
+  c->slot_count = c->loss->slots.count;
+  c->slots = mem_resize(c->slots, (c->slot_count + 1) * sizeof *c->slots);
+  c->counts = mem_resize(c->counts, (c->loss->slots.count + 1) * sizeof *c->counts);
+  const InterpInput in = input_of(c);
+  Interp *interp = interp_new(from, &in);
+  for (uint32_t i = 0; i < stopped.count; i++) {
+    const uint32_t slot = from->slots.count + i;
+    const double *values = interp_value(interp, stopped.data[i], &c->counts[slot]);
+    c->slots[slot] = mem_alloc((size_t)(c->counts[slot] + 1) * sizeof **c->slots);
+    memcpy(c->slots[slot], values, (size_t)c->counts[slot] * sizeof **c->slots);
+  }
+  interp_free(interp);
+  vec_free(&stopped);
+}
+
+/* ---- comparing ---- */
+
+/* The derivative of the loss along `direction` from where the parameter is. */
+static double difference(Check *c, uint32_t slot, const double *direction, double h) {
+  static const double steps[] = {-2, -1, 1, 2}, weights[] = {1, -8, 8, -1};
+  const int64_t n = c->counts[slot];
+  double *x = c->slots[slot], *base = mem_alloc((size_t)(n + 1) * sizeof *base), sum = 0;
+  memcpy(base, x, (size_t)n * sizeof *x);
+  for (int s = 0; s < 4; s++) {
+    for (int64_t i = 0; i < n; i++) x[i] = base[i] + steps[s] * h * direction[i];
+    sum += weights[s] * loss_of(c, c->loss);
+  }
+  memcpy(x, base, (size_t)n * sizeof *x);
+  free(base);
+  return sum / (12 * h);
+}
+
+typedef struct { double error, numeric; int64_t element; } Worst;
+
+static void compare(Check *c, uint32_t slot, const double *direction, int64_t element, double size, double exact, Worst *worst) {
+  const double scale = c->largest > 0 ? c->largest : 1;
+  double h = 2e-4 * (size > 1 ? size : 1), numeric = 0, error = 0;
+  c->checks++;
+  for (int attempt = 0; attempt < 3; attempt++, h /= 16) {
+    numeric = difference(c, slot, direction, h);
+    error = fabs(numeric - exact) / scale;
+    if (error <= tolerance) {
+      c->kinks += attempt > 0;
+      break;
+    }
+  }
+  if (!(error <= worst->error)) *worst = (Worst){error, numeric, element};
+}
+
+static double largest_of(const double *x, int64_t n) {
+  double most = 0;
+  for (int64_t i = 0; i < n; i++) most = fabs(x[i]) > most ? fabs(x[i]) : most;
+  return most;
+}
+
+static void check_slot(Check *c, uint32_t slot, const double *gradient, Worst *worst, double *exact_at) {
+  const int64_t n = c->counts[slot];
+  double *direction = mem_zero((size_t)n + 1, sizeof *direction);
+  GradcRng rng = gradc_rng(c->seed, slot, GRADC_SITE_DATA - 4096);
+  *worst = (Worst){.element = -1};
+  for (int d = 0; d < DIRECTIONS && n > 1; d++) {
+    double exact = 0;
+    for (int64_t i = 0; i < n; i++) {
+      direction[i] = (gradc_rng_word(&rng) & 1 ? 1 : -1) / sqrt((double)n);
+      exact += direction[i] * gradient[i];
+    }
+    const double before = worst->error;
+    compare(c, slot, direction, -1, largest_of(c->slots[slot], n), exact, worst);
+    if (worst->error != before) *exact_at = exact;
+  }
+  memset(direction, 0, (size_t)n * sizeof *direction);
+  const int64_t elements = n <= ALL_BELOW ? n : SAMPLES;
+  for (int64_t k = 0; k < elements; k++) {
+    const int64_t i = n <= ALL_BELOW ? k : (int64_t)gradc_rng_below(&rng, (uint64_t)n);
+    const double before = worst->error;
+    direction[i] = 1;
+    compare(c, slot, direction, i, fabs(c->slots[slot][i]), gradient[i], worst);
+    direction[i] = 0;
+    if (worst->error != before) *exact_at = gradient[i];
+  }
+  free(direction);
+}
+
+static void report(Check *c, const Output *o, uint32_t slot, const Worst *worst, double exact) {
+  const bool failed = !(worst->error <= tolerance);
+  c->failures += failed;
+  if (worst->error > c->worst || isnan(worst->error)) c->worst = worst->error;
+  if (c->run.options->quiet && !failed) return;
+  Text shape = {0};
+  shape_print(shape_dims(c->gradient, c->gradient->slots.data[slot].shape), &shape);
+  printf("%-6s %-24s %-14s largest error %.1e", failed ? "WRONG" : "ok", o->name, text_get(&shape), worst->error);
+  text_free(&shape);
+  if (failed && worst->element >= 0) printf(": element %lld is %.9g, differences give %.9g", (long long)worst->element, exact, worst->numeric);
+  else if (failed) printf(": along a random direction %.9g, differences give %.9g", exact, worst->numeric);
+  printf("\n");
+}
+
+static bool wanted(const Check *c, const Output *o, uint32_t *slot) {
+  const Graph *g = c->gradient;
+  if (o->kind != OUT_VALUE || !o->node.id || !name_fits(c->run.options->wrt, o->name)) return false;
+  for (uint32_t i = 0; i < g->slots.count; i++) {
+    if (strcmp(g->slots.data[i].name, o->name)) continue;
+    *slot = i;
+    return g->slots.data[i].kind == SLOT_PARAM || g->slots.data[i].kind == SLOT_INPUT;
+  }
+  return false;
+}
+
+static int compare_all(Check *c) {
+  const Graph *g = c->gradient;
+  const InterpInput in = input_of(c);
+  Interp *interp = interp_new(g, &in);
+  uint32_t slot, count = 0;
+  const double loss = loss_of(c, c->loss);
+  if (!isfinite(loss)) {
+    interp_free(interp);
+    return front_fail(&c->run.front, "missing values that are kept make it NaN; other rows come with another --data", "the loss of these rows is %g: there is nothing to compare", loss);
+  }
+  for (uint32_t i = 0; i < g->outputs.count; i++) {
+    int64_t n;
+    if (!wanted(c, &g->outputs.data[i], &slot)) continue;
+    const double *gradient = interp_value(interp, g->outputs.data[i].node, &n);
+    c->largest = fmax(c->largest, largest_of(gradient, n));
+    count++;
+  }
+  for (uint32_t i = 0; i < g->outputs.count; i++) {
+    Worst worst;
+    double exact = 0;
+    if (!wanted(c, &g->outputs.data[i], &slot)) continue;
+    check_slot(c, slot, interp_value(interp, g->outputs.data[i].node, NULL), &worst, &exact);
+    report(c, &g->outputs.data[i], slot, &worst, exact);
+  }
+  interp_free(interp);
+  if (!count) return front_fail(&c->run.front, "`gradc summary` lists the parameters", "there is no gradient to check");
+  printf("%u gradients, %lld differences: %s; largest error %.1e of the largest gradient", count, (long long)c->checks,
+         c->failures ? "NOT all agree" : "all agree", c->worst);
+  if (c->kinks) printf("; %lld of them lay near a kink, where smaller steps agree", (long long)c->kinks);
+  printf("\n");
+  return c->failures ? EXIT_INPUT : EXIT_DONE;
+}
+
+static int gradcheck(Check *c) {
+  const Program *p = c->run.front.program;
+  c->gradient = p->gradient;
+  c->seed = p->plan.seed;
+  if (!fill_feeds(c)) return EXIT_INPUT;
+  start_parameters(c);
+  hold_stopped(c);
+  return compare_all(c);
+}
+
+int cmd_gradcheck(const Options *o) {
+  Options double_options = *o; /* shares the list of --set */
+  double_options.dtype = "f64";
+  Check c = {.run = {.options = &double_options}};
+  int status = front_open(&c.run.front, &double_options, true);
+  if (!status) status = gradcheck(&c);
+  for (uint32_t i = 0; i < c.slot_count; i++) free(c.slots[i]);
+  free(c.slots);
+  free(c.counts);
+  if (c.loss) graph_free(c.loss);
+  run_close(&c.run);
+  return status;
+}

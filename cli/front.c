@@ -1,0 +1,180 @@
+/* front.c: see front.h. */
+#include "front.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "near.h"
+#include "render.h"
+
+static bool use_color(void) { return isatty(STDERR_FILENO) && !getenv("NO_COLOR"); }
+
+void front_report(Front *f) {
+  Session *s = &f->session;
+  if (!s->diags) return;
+  Text text = {0};
+  render_text(s, &text, use_color());
+  fflush(stdout);
+  fputs(text_get(&text), stderr);
+  text_free(&text);
+  s->diags = s->last_diag = NULL;
+  s->errors = s->warnings = 0;
+}
+
+int front_fail(Front *f, const char *hint, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  fflush(stdout);
+  fprintf(stderr, "error: ");
+  vfprintf(stderr, format, args);
+  fprintf(stderr, "\n");
+  va_end(args);
+  if (hint) fprintf(stderr, "hint: %s\n", hint);
+  return EXIT_INPUT;
+}
+
+static const char *folder_of(Arena *arena, const char *path) {
+  const char *slash = strrchr(path, '/');
+  if (!slash) return ".";
+  return slash == path ? "/" : arena_text(arena, path, (size_t)(slash - path));
+}
+
+static bool take_overrides(Front *f, const Options *o) {
+  for (uint32_t i = 0; i < o->set.count; i++) {
+    const char *equals = strchr(o->set.data[i], '=');
+    if (!equals || equals == o->set.data[i] || !equals[1]) {
+      fprintf(stderr, "gradc: --set takes NAME=VALUE, not `%s`\n", o->set.data[i]);
+      return false;
+    }
+    const Override set = {arena_text(&f->arena, o->set.data[i], (size_t)(equals - o->set.data[i])), equals + 1, false};
+    vec_push(&f->overrides, set);
+  }
+  f->compile.trace.overrides = f->overrides.data;
+  f->compile.trace.override_count = f->overrides.count;
+  return true;
+}
+
+void front_check_overrides(Front *f) {
+  const Program *p = f->program;
+  for (uint32_t i = 0; p && i < f->overrides.count; i++) {
+    if (f->overrides.data[i].used) continue;
+    const char *name = f->overrides.data[i].name;
+    const char **names = ARENA_ARRAY(&f->arena, const char *, p->settings.count + 1);
+    for (uint32_t k = 0; k < p->settings.count; k++) names[k] = p->settings.data[k].name;
+    Diag *d = diag_error(&f->session, "unknown-setting", (Span){0}, "--set: there is no setting `%s`", name);
+    const char *near = near_find(name, names, p->settings.count);
+    if (near)
+      diag_hint(&f->session, d, "did you mean `%s`?", near);
+    else
+      diag_hint(&f->session, d, "`gradc train %s --print-config` lists the settings", p->path);
+  }
+}
+
+/* The inputs and targets of each block, in the order of their slots: those whose first extent is its batch. */
+static void find_wants(Front *f) {
+  const Graph *g = f->program->train ? f->program->train : f->program->eval;
+  f->blocks = f->program->data.count;
+  for (uint32_t b = 0; b < f->blocks; b++) {
+    f->wants[b] = ARENA_ARRAY(&f->arena, DataWant, g->slots.count + 1);
+    for (uint32_t i = 0; i < g->slots.count; i++) {
+      const Slot *slot = &g->slots.data[i];
+      if (slot->kind != SLOT_INPUT && slot->kind != SLOT_TARGET) continue;
+      const Dims *d = shape_dims(g, slot->shape);
+      if (!d->rank || d->dims[0] != DIM_BATCH - (int64_t)b) continue;
+      DataWant *want = &f->wants[b][f->want_counts[b]++];
+      *want = (DataWant){.name = slot->name, .slot = i, .type = slot->type, .classes = slot->classes, .target = slot->kind == SLOT_TARGET};
+      want->shape.rank = d->rank - 1;
+      memcpy(want->shape.dims, d->dims + 1, want->shape.rank * sizeof *d->dims);
+    }
+  }
+}
+
+static bool read_type(const char *word, Type *type) {
+  *type = TYPE_F32;
+  if (!word || !strcmp(word, "f32")) return true;
+  *type = TYPE_F64;
+  if (!strcmp(word, "f64")) return true;
+  fprintf(stderr, "gradc: --dtype takes f32 or f64, not `%s`\n", word);
+  return false;
+}
+
+int front_prepare(Front *f, const Options *o, bool train) {
+  *f = (Front){.json = o->json};
+  TraceOptions *t = &f->compile.trace;
+  *t = (TraceOptions){.model = o->model, .batch = o->batch, .epochs = o->epochs, .steps = o->steps, .seed = o->seed, .no_train = !train};
+  f->compile.cpu = o->cpu;
+  f->compile.without = o->without;
+  f->folder = folder_of(&f->arena, o->path);
+  if (!read_type(o->dtype, &t->float_type) || !take_overrides(f, o)) return EXIT_USAGE;
+  return EXIT_DONE;
+}
+
+int front_open(Front *f, const Options *o, bool train) {
+  const int status = front_prepare(f, o, train);
+  if (status) return status;
+  f->program = compile_front(&f->session, o->path, &f->compile);
+  front_check_overrides(f);
+  const bool failed = f->session.errors || !f->program;
+  front_report(f);
+  if (failed) return EXIT_INPUT;
+  find_wants(f);
+  return EXIT_DONE;
+}
+
+const GradcProgram *front_compile(Front *f, unsigned entries) {
+  f->compiled = compile_program(&f->session, f->program, &f->compile, entries);
+  front_report(f);
+  return f->compiled ? compiled_program(f->compiled) : NULL;
+}
+
+void front_close(Front *f) {
+  if (f->compiled) compiled_free(f->compiled);
+  if (f->program) program_free(f->program);
+  vec_free(&f->overrides);
+  arena_free(&f->arena);
+  session_free(&f->session);
+}
+
+/* --data FILE is the first block that reads a file; --data NAME=FILE names the block. */
+static const char *file_of(const Front *f, const Options *o, uint32_t block) {
+  if (!o->data) return NULL;
+  for (uint32_t b = 0; b < f->blocks; b++) {
+    const char *name = f->program->data.data[b].name;
+    const size_t n = strlen(name);
+    if (n && !strncmp(o->data, name, n) && o->data[n] == '=') return b == block ? o->data + n + 1 : NULL;
+  }
+  uint32_t first = 0;
+  while (first + 1 < f->blocks && f->program->data.data[first].size) first++;
+  return block == first ? o->data : NULL;
+}
+
+bool front_data(Front *f, const Options *o, const DataOptions *how, Stats *stats, Dataset **data) {
+  bool ok = true;
+  for (uint32_t b = 0; b < f->blocks; b++) data[b] = NULL;
+  for (uint32_t b = 0; b < f->blocks && ok; b++) {
+    DataOptions options = *how;
+    options.folder = f->folder;
+    options.file = file_of(f, o, b);
+    data[b] = dataset_load(&f->session, &f->program->data.data[b], b, f->wants[b], f->want_counts[b], &options, stats);
+    ok = data[b] != NULL;
+  }
+  front_report(f);
+  return ok;
+}
+
+const char *front_weights(Front *f, const char *given) {
+  if (given) return given;
+  const char *path = f->program->path;
+  const size_t n = strlen(path);
+  const bool ends = n > 3 && !strcmp(path + n - 3, ".nn");
+  return arena_printf(&f->arena, "%.*s.safetensors", (int)(ends ? n - 3 : n), path);
+}
+
+bool name_fits(const char *pattern, const char *name) {
+  if (!pattern) return true;
+  if (*pattern == '*') return name_fits(pattern + 1, name) || (*name && name_fits(pattern, name + 1));
+  return *pattern ? *pattern == *name && name_fits(pattern + 1, name + 1) : !*name;
+}

@@ -1,0 +1,58 @@
+/* run.c: see run.h. */
+#include "run.h"
+
+#include <stdlib.h>
+
+void run_capacity(Run *run) {
+  const int64_t wanted = run->front.program->plan.batch;
+  for (uint32_t b = 0; b < run->front.blocks; b++) {
+    int64_t rows = run->data[b] ? run->data[b]->train.rows : 1;
+    if (rows < 1) rows = 1;
+    run->capacity[b] = wanted > 0 && wanted < rows ? wanted : rows;
+  }
+}
+
+bool run_create(Run *run, unsigned entries, uint64_t seed) {
+  run->program = front_compile(&run->front, entries);
+  if (!run->program) return false;
+  GradcMessage message;
+  const GradcStatus status = gradc_create(run->program, seed, run->capacity, (int)run->options->threads, &run->model, &message);
+  if (status != GRADC_OK) {
+    front_fail(&run->front, status == GRADC_ERROR_MEMORY ? "a smaller --batch takes less; `gradc summary` shows how much" : NULL, "%s", message.text);
+    return false;
+  }
+  run->inputs = mem_zero((size_t)gradc_feed_count(run->program) + 1, sizeof *run->inputs);
+  return true;
+}
+
+bool run_evaluate(Run *run, Feeder *feeder, Figures *figures) {
+  compile_entry(run->front.compiled, GRADC_ENTRY_EVAL);
+  gradc_reset_metrics(run->model);
+  for (int64_t i = 0; i < feeder_steps(feeder); i++) {
+    int64_t batch[GRADC_MAX_BATCHES];
+    feeder_batch(feeder, 0, i, run->inputs, batch, NULL);
+    if (gradc_eval(run->model, run->inputs, batch) != GRADC_OK) {
+      front_fail(&run->front, NULL, "%s", gradc_message(run->model));
+      return false;
+    }
+    figures_add(figures, run->model);
+  }
+  return true;
+}
+
+int64_t run_rows(const Run *run, bool held) {
+  int64_t most = 0;
+  for (uint32_t b = 0; b < run->front.blocks; b++) {
+    const int64_t rows = held ? run->data[b]->held.rows : run->data[b]->train.rows;
+    if (rows > most) most = rows;
+  }
+  return most;
+}
+
+void run_close(Run *run) {
+  gradc_free(run->model);
+  for (uint32_t b = 0; b < GRADC_MAX_BATCHES; b++) dataset_free(run->data[b]);
+  free(run->inputs);
+  stats_free(&run->stats);
+  front_close(&run->front);
+}
