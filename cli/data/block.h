@@ -16,6 +16,7 @@ typedef struct {
   int64_t rows[2];       /* before the step */
   double *mean, *deviation; /* standardize: [period] */
   uint8_t *used;         /* standardize: [rows[0]] rows that the training part reads */
+  bool each;              /* function: of one element, applied to each */
   const char **words;    /* categories, sorted */
   uint32_t word_count;
   double *scratch;       /* [in] */
