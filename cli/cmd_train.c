@@ -93,13 +93,14 @@ static bool resume(Training *t) {
   const int64_t seed = run->options->seed;
   GradcPair pairs[3];
   const int count = describe(t, pairs);
+  static const char *const words[] = {"the number of training rows", "the batch", "shuffling"};
   for (int i = 0; i < count && ok; i++) {
     const char *was = gradc_file_value(file, pairs[i].key);
-    if (!was || strcmp(was, pairs[i].value)) ok = differs(t, pairs[i].key + 4, was, pairs[i].value);
+    if (!was || strcmp(was, pairs[i].value)) ok = differs(t, words[i], was, pairs[i].value);
   }
   for (uint32_t i = 0; i < run->stats.pairs.count && ok; i++) {
     const char *was = gradc_file_value(file, run->stats.pairs.data[i].key);
-    if (!was || strcmp(was, run->stats.pairs.data[i].value)) ok = differs(t, run->stats.pairs.data[i].key, "another", "not that");
+    if (!was || strcmp(was, run->stats.pairs.data[i].value)) ok = differs(t, run->stats.pairs.data[i].key, "learnt from other data", "another now");
   }
   gradc_file_close(file);
   if (!ok) return false;
@@ -246,7 +247,7 @@ static bool prepare(Training *t, const Options *o) {
 static void print_end(Training *t) {
   Run *run = &t->run;
   const int64_t held = run_rows(run, true);
-  const Figures *figures = held ? &t->held_figures : &t->train_figures;
+  const Figures *figures = &t->held_figures;
   Text line = {0};
   if (run->options->json) {
     text_printf(&line, "{\"steps\":%lld,\"%s\":", (long long)t->step, held ? "held_out" : "train");
@@ -263,11 +264,23 @@ static void print_end(Training *t) {
   fprintf(stderr, "wrote %s\n", t->out);
 }
 
+/* Of the parameters as they are now: on the held-out rows, which the last epoch has seen to, or on those of the training. */
+static bool judge(Training *t) {
+  if (t->held_figures.all.count) return true;
+  FeedOptions feed = {.held = t->held != NULL};
+  memcpy(feed.capacity, t->run.capacity, sizeof feed.capacity);
+  Feeder *feeder = feeder_new(t->run.data, t->run.front.blocks, &feed);
+  const bool ok = run_evaluate(&t->run, feeder, &t->held_figures);
+  feeder_free(feeder);
+  return ok;
+}
+
 static int finish(Training *t) {
   const Options *o = t->run.options;
   progress_clear(&t->progress);
   if (!save(t)) return EXIT_INPUT;
   if (!t->interrupted) {
+    if (!judge(t)) return EXIT_INPUT;
     print_end(t);
     return EXIT_DONE;
   }

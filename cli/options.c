@@ -155,14 +155,13 @@ static void help_all(void) {
 static void help_option(const OptionRow *row) {
   char left[64];
   snprintf(left, sizeof left, "--%s%s%s", row->name, *row->argument ? " " : "", row->argument);
-  int column = printf("  %-20s ", left);
+  int column = printf("  %-20s", left);
   for (const char *p = row->help; *p;) {
     const int n = (int)strcspn(p, " ");
-    if (column + n > 100) column = printf("\n%23s", "") - 1;
-    column += printf("%.*s", n, p);
+    if (column + 1 + n > 100) column = printf("\n%22s", "") - 1;
+    column += printf(" %.*s", n, p);
     p += n;
     while (*p == ' ') p++;
-    if (*p) column += printf(" ");
   }
   printf("\n");
 }

@@ -18,7 +18,7 @@ bool run_create(Run *run, unsigned entries, uint64_t seed) {
   GradcMessage message;
   const GradcStatus status = gradc_create(run->program, seed, run->capacity, (int)run->options->threads, &run->model, &message);
   if (status != GRADC_OK) {
-    front_fail(&run->front, status == GRADC_ERROR_MEMORY ? "a smaller --batch takes less; `gradc summary` shows how much" : NULL, "%s", message.text);
+    front_fail(&run->front, status == GRADC_ERROR_MEMORY ? "`gradc summary` shows what a batch takes" : NULL, "%s", message.text);
     return false;
   }
   run->inputs = mem_zero((size_t)gradc_feed_count(run->program) + 1, sizeof *run->inputs);

@@ -4,9 +4,10 @@
 # folder of the case; a line `---`; the files it needs, each behind a line `=== name`. What the commands print on both
 # channels, and each exit status that is not 0, must equal FILE.expected.
 set -u
-GRADC=$1 case=$2
+GRADC=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+CASES=$(cd "$(dirname "$2")" && pwd)
+case=$CASES/$(basename "$2")
 expected=${case%.case}.expected
-CASES=$(cd "$(dirname "$case")" && pwd)
 export GRADC CASES
 dir=$(mktemp -d)
 trap 'chmod -R u+w "$dir" 2>/dev/null; rm -rf "$dir"' EXIT
