@@ -34,6 +34,37 @@ Node rule_smaller_elementwise(Graph *g, const Draft *d) {
   return build_broadcast(g, made, d->shape, axes);
 }
 
+static bool same_move(const Graph *g, Node m, Node n) {
+  if (node_prim(g, m) != node_prim(g, n) || node_shape(g, node_in(g, m, 0)).id != node_shape(g, node_in(g, n, 0)).id) return false;
+  const uint32_t count = node_attr_count(g, m);
+  return count == node_attr_count(g, n) && (!count || !memcmp(node_attr(g, m), node_attr(g, n), count * sizeof(int64_t)));
+}
+
+static bool is_repeated_scalar(const Graph *g, Node n) {
+  return prim_at(g, n, P_BROADCAST) && node_rank(g, node_in(g, n, 0)) == 0;
+}
+
+/* Every input is moved alike, or is a scalar repeated, which looks the same wherever it is moved. */
+Node rule_moved_elementwise(Graph *g, const Draft *d) {
+  Node moved = NODE_NONE, in[3];
+  for (uint32_t i = 0; i < d->count; i++) {
+    if (is_repeated_scalar(g, d->in[i])) continue;
+    if (!prim_at(g, d->in[i], P_RESHAPE) && !prim_at(g, d->in[i], P_TRANSPOSE)) return NODE_NONE;
+    if (moved.id && !same_move(g, moved, d->in[i])) return NODE_NONE;
+    moved = d->in[i];
+  }
+  if (!moved.id) return NODE_NONE;
+  const Shape shape = node_shape(g, node_in(g, moved, 0));
+  for (uint32_t i = 0; i < d->count; i++) {
+    in[i] = node_in(g, d->in[i], 0);
+    if (is_repeated_scalar(g, d->in[i]) && shape.id) in[i] = build_broadcast(g, in[i], shape, NULL);
+  }
+  int64_t attr[DRAFT_ATTRS];
+  const uint32_t count = attr_copy(g, moved, attr);
+  const Node made = build_any(g, d->prim, d->type, shape, in, d->count, d->attr, d->attr_count);
+  return build_any(g, node_prim(g, moved), d->type, d->shape, &made, 1, attr, count);
+}
+
 /* ---- broadcast ---- */
 
 Node rule_broadcast(Graph *g, const Draft *d) {

@@ -14,6 +14,13 @@ typedef struct {
 static const Case cases[] = {
     {"smaller_elementwise", "broadcast v {1} | broadcast s | mul $1 $2", "broadcast{1}(mul(v, broadcast(s)))"},
     {"smaller_elementwise", "add #1 #2", "3"},
+    {"moved_elementwise", "reshape x : f32 [batch, 2, 2] | reshape y : f32 [batch, 2, 2] | sub $1 $2 : f32 [batch, 2, 2]",
+     "reshape[batch, 2, 2](sub(x, y))"},
+    {"moved_elementwise", "transpose x {1, 0} : f32 [4, batch] | broadcast s : f32 [4, batch] | sub $2 $1 : f32 [4, batch]",
+     "transpose{1 0}(sub(broadcast(s), x))"},
+    {"moved_elementwise", "transpose x {1, 0} : f32 [4, batch] | const 2 : f32 [] | broadcast $2 : f32 [4, batch] |"
+     "max $1 $3 : f32 [4, batch] | transpose $4 {1, 0}", "max(x, 2)"},
+    {"moved_elementwise", "reshape s : f32 [1] | exp $1 : f32 [1]", "reshape[1](exp(s))"},
     {"add_zero", "add x #0", "x"},
     {"add_zero", "add #0 x", "x"},
     {"add_same", "add x x", "mul(x, 2)"},
@@ -189,7 +196,7 @@ static const Case cases[] = {
      "reshape x : f32 [batch, 1, 4] | reshape w : f32 [1, 4, 3] | contract $1 $2 {0, 2, 1, 2, 0, 1} : f32 [batch, 3]",
      "contract{0 1 1 0}(x, w)"},
     {"contract_product", "contract x v {0, 0} : f32 [batch, 4, 4]", "mul(broadcast{0 1}(x), broadcast{2}(v))"},
-    {"contract_product", "contract x y {2, 0, 1, 0, 1, 0} : f32 [4, batch]", "mul(transpose{1 0}(x), transpose{1 0}(y))"},
+    {"contract_product", "contract x y {2, 0, 1, 0, 1, 0} : f32 [4, batch]", "transpose{1 0}(mul(x, y))"},
     {"contract_transposed", "transpose x {1, 0} : f32 [4, batch] | contract $1 w {0, 1, 0, 0} : f32 [batch, 3]",
      "contract{0 1 1 0}(x, w)"},
     {"contract_transposed", "transpose w {1, 0} : f32 [3, 4] | contract x $1 {0, 1, 1, 1} : f32 [batch, 3]",
