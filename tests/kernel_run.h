@@ -137,14 +137,11 @@ static void kr_point(KernelPoint *p) {
       p->acc = lanes[0];
     }
   }
-  kr_stores(p, false);
-  if (s->par == p->kernel->block) {
+  if (s->par == p->kernel->block) { /* values that later stages ask for: before the stores, which may overwrite what they read */
     p->results[stage] = realloc(p->results[stage], (s->exprs.count + 1) * sizeof(double));
-    for (uint32_t i = 0; i < s->exprs.count; i++) { /* only those that do not need red axes mean anything; the others are never asked for */
-      const double v = kr_expr(p, (int32_t)i);
-      p->results[stage][i] = v;
-    }
+    for (uint32_t i = 0; i < s->exprs.count; i++) p->results[stage][i] = kr_expr(p, (int32_t)i);
   }
+  kr_stores(p, false);
 }
 
 static void kr_par_axes(KernelPoint *p, int axis) {

@@ -35,19 +35,28 @@ static bool is_row_reduction(const Form *t) {
 }
 static bool is_map(const Form *t) { return t->kind == FORM_NODES && !t->anchor.id; }
 
-/* Does every read of t that the group makes stay in t's own row? */
-static bool reads_own_row(const Fuse *f, const Form *t, uint32_t group, uint32_t rank) {
+static bool is_own_row(const Access *a, uint32_t rank) {
+  if (a->map.rank < rank) return false;
+  for (uint32_t k = 0; k < a->map.rank; k++) {
+    const Affine own = affine_axis(k);
+    if (k < rank && !affine_equal(&a->map.index[k], &own)) return false;
+    for (uint32_t r = 0; k >= rank && r < rank; r++)
+      if (a->map.index[k].stride[r]) return false;
+  }
+  return true;
+}
+
+/* Does every read of t that the group makes stay in t's own row, and every read of the group's of a slot that t overwrites? */
+static bool stays_in_row(const Fuse *f, const Form *t, uint32_t group, uint32_t rank) {
   for (uint32_t i = 0; i < t->accesses.count; i++) {
-    const Access *a = &t->accesses.data[i];
-    const int32_t made = f->form_of[a->node.id];
-    if (made < 0 || f->forms.data[made].kernel != group) continue;
-    if (a->map.rank < rank) return false;
-    for (uint32_t k = 0; k < a->map.rank; k++) {
-      const Affine own = affine_axis(k);
-      if (k < rank && !affine_equal(&a->map.index[k], &own)) return false;
-      for (uint32_t r = 0; k >= rank && r < rank; r++)
-        if (a->map.index[k].stride[r]) return false;
-    }
+    const int32_t made = f->form_of[t->accesses.data[i].node.id];
+    if (made >= 0 && f->forms.data[made].kernel == group && !is_own_row(&t->accesses.data[i], rank)) return false;
+  }
+  for (uint32_t i = 0; i < f->groups.data[group].forms.count; i++) {
+    const Form *other = &f->forms.data[f->groups.data[group].forms.data[i]];
+    for (uint32_t a = 0; a < other->accesses.count; a++)
+      for (uint32_t k = 0; k < t->store_buffers.count; k++)
+        if (other->accesses.data[a].buffer == t->store_buffers.data[k] && !is_own_row(&other->accesses.data[a], rank)) return false;
   }
   return true;
 }
@@ -102,7 +111,7 @@ static bool may_enter(Fuse *f, const Form *t, uint32_t group, Shape *rows) {
   } else if (!common_rows(f, t, g, rows) || shape_dims(f->g, *rows)->rank == 0) {
     return false;
   }
-  if (!reads_own_row(f, t, group, shape_dims(f->g, *rows)->rank) || !depends_by_reading(f, t, group)) return false;
+  if (!stays_in_row(f, t, group, shape_dims(f->g, *rows)->rank) || !depends_by_reading(f, t, group)) return false;
   uint8_t *seen = mem_zero(f->groups.count, 1);
   bool circle = false;
   for (uint32_t i = 0; !circle && i < t->deps.count; i++) {
