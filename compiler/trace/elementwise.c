@@ -127,6 +127,8 @@ Value op_binary(Tracer *t, AstOp op, Value a, Value b, Span span) {
   if (op == OP_MATMUL) return op_matmul(t, a, b, span);
   if (op == OP_RANGE) {
     int64_t from, to;
+    if (b.kind == V_BATCH && a.kind == V_NUMBER && a.number == 0)
+      return value_tensor(t, build_iota(t->graph, DIM_BATCH), false, span);
     if (!value_whole(t, a, &from, "the start of `..`", span) || !value_whole(t, b, &to, "the end of `..`", span))
       return value_poison();
     if (to < from) to = from;

@@ -134,8 +134,15 @@ Value definition_value(Tracer *t, uint32_t index, Span span) {
 
 /* ---- names with a meaning of their own ---- */
 
+/* A train block with `every = n` counts its own steps: those that n divides. */
+Node step_number(Tracer *t, StepNumber which) {
+  const Node node = build_number(t->graph, which);
+  if (t->every <= 1 || which == NUMBER_EPOCH) return node;
+  return build_unary(t->graph, P_FLOOR, build_div(t->graph, node, build_const(t->graph, TYPE_F64, (double)t->every)));
+}
+
 static Value number_node(Tracer *t, StepNumber which, double add, Span span) {
-  Node node = build_number(t->graph, which);
+  Node node = step_number(t, which);
   if (add != 0) node = build_add(t->graph, node, build_const(t->graph, TYPE_F64, add));
   return value_tensor(t, node, false, span);
 }

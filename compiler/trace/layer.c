@@ -134,6 +134,8 @@ uint32_t slot_add(Tracer *t, Slot slot) {
 }
 
 Value owned_value(Tracer *t, Owned *owned, Span span) {
+  if (t->graph_index == GRAPH_TRAIN && owned->current.id) return value_tensor(t, owned->current, false, span);
+  if (t->graph_index == GRAPH_EVAL && owned->average) return value_tensor(t, build_slot(t->graph, owned->average - 1), false, span);
   return value_tensor(t, build_slot(t->graph, owned->slot), false, span);
 }
 
@@ -314,7 +316,7 @@ void states_write(Tracer *t) {
   for (uint32_t i = 0; i < t->instances.count; i++) {
     for (Owned *o = t->instances.data[i]->owned; o; o = o->next) {
       if (o->pass != t->pass || !o->written.count) continue;
-      if (t->training == (o->kind == SLOT_METRIC)) continue;
+      if (o->kind != (t->training ? SLOT_STATE : SLOT_METRIC)) continue;
       Node sum = o->written.data[0];
       for (uint32_t k = 1; k < o->written.count; k++) sum = build_add(t->graph, sum, o->written.data[k]);
       if (o->written.count > 1 && type_is_float(node_type(t->graph, sum)))

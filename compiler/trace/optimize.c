@@ -9,20 +9,13 @@ static const char *const train_words[] = {"optimizer", "batch",      "epochs", "
 
 static Ast train_settings(Tracer *t) { return ast_child(t->tree, t->train, TRAIN_settings); }
 
-Ast train_find(Tracer *t) {
+Ast train_block(Tracer *t, uint32_t n) {
   const Ast items = ast_child(t->tree, t->file, FILE_items);
-  Ast found = {0};
   for (uint32_t i = 0; i < ast_count(t->tree, items); i++) {
     const Ast item = ast_child(t->tree, items, i);
-    if (ast_kind(t->tree, item) != AST_TRAIN) continue;
-    if (found.id) {
-      Diag *d = trace_limit(t, "no-meaning", ast_node(t->tree, item)->span, "several `train` blocks in one file have no meaning yet");
-      diag_note(t->s, d, ast_node(t->tree, found)->span, "the first");
-      return found;
-    }
-    found = item;
+    if (ast_kind(t->tree, item) == AST_TRAIN && !n--) return item;
   }
-  return found;
+  return (Ast){0};
 }
 
 /* The last setting of that name without a pattern. */
@@ -73,7 +66,7 @@ static void check_words(Tracer *t) {
     const char *name = name_of(t, node->name);
     bool known = false;
     for (size_t k = 0; k < count; k++) known = known || !strcmp(name, train_words[k]);
-    if (!strcmp(name, "average") || !strcmp(name, "accumulate") || !strcmp(name, "start") || !strcmp(name, "every"))
+    if (!strcmp(name, "accumulate") || !strcmp(name, "start"))
       trace_limit(t, "no-meaning", node->span, "`%s` in `train` has no meaning yet in this version", name);
     if (known) continue;
     Diag *d = trace_error(t, "unknown-setting", node->name_span, "`train` has no setting `%s`", name);
@@ -84,9 +77,8 @@ static void check_words(Tracer *t) {
   }
 }
 
-void train_plan(Tracer *t) {
-  TrainPlan *plan = &t->program->plan;
-  *plan = (TrainPlan){.batch = 32, .epochs = 10, .span = t->train.id ? ast_node(t->tree, t->train)->span : (Span){0}};
+/* `batch`, `epochs`, `steps` and `seed` stand in one of the blocks. */
+static void plan_block(Tracer *t, TrainPlan *plan) {
   int64_t seed = 0, steps = 0;
   const bool no_number = is_all(t, "batch");
   Value over;
@@ -98,6 +90,13 @@ void train_plan(Tracer *t) {
   if (whole_setting(t, "steps", 1, &steps)) plan->steps = steps, plan->epochs = 0;
   whole_setting(t, "epochs", 1, &plan->epochs);
   if (whole_setting(t, "seed", 0, &seed)) plan->seed = (uint64_t)seed;
+}
+
+void train_plan(Tracer *t) {
+  TrainPlan *plan = &t->program->plan;
+  t->train = train_block(t, 0);
+  *plan = (TrainPlan){.batch = 32, .epochs = 10, .span = t->train.id ? ast_node(t->tree, t->train)->span : (Span){0}};
+  for (uint32_t i = 0; i == 0 || t->train.id; t->train = train_block(t, ++i)) plan_block(t, plan);
   const TraceOptions *o = t->options;
   if (o->batch > 0) plan->batch = o->batch;
   if (o->steps > 0) plan->steps = o->steps, plan->epochs = o->epochs;
@@ -307,7 +306,7 @@ static void update_parameter(Tracer *t, const Rule *rule, Owned *parameter, Node
     Names *names = &t->s->names;
     env_bind_owned(t, &env, intern_text(names, "parameter"), owned_value(t, parameter, at), parameter, at);
     env_bind(t, &env, intern_text(names, "gradient"), value_tensor(t, gradient, false, at), at);
-    env_bind(t, &env, intern_text(names, "step"), value_tensor(t, build_number(t->graph, NUMBER_STEP), false, at), at);
+    env_bind(t, &env, intern_text(names, "step"), value_tensor(t, step_number(t, NUMBER_STEP), false, at), at);
     const Ast list = ast_child(t->tree, ast_child(t->tree, c->ast, OPTIMIZER_body), BLOCK_items);
     for (uint32_t i = 0; i < ast_count(t->tree, list); i++) eval_statement(t, ast_child(t->tree, list, i), &env);
     if (!t->s->errors && (parameter->pass != t->pass || !parameter->written.count)) {
@@ -317,6 +316,60 @@ static void update_parameter(Tracer *t, const Rule *rule, Owned *parameter, Node
   }
   t->calls.count--;
   frame_pop(t);
+}
+
+/* What the turn wrote becomes current; with `every = n`, at each n-th step alone. */
+static void take_turn(Tracer *t) {
+  Graph *g = t->graph;
+  Node now = NODE_NONE;
+  if (t->every > 1) {
+    const Node n = build_const(g, TYPE_F64, (double)t->every), step = build_number(g, NUMBER_STEP);
+    now = build_binary(g, P_EQ, build_mul(g, build_unary(g, P_FLOOR, build_div(g, step, n)), n), step);
+  }
+  const bool later = train_block(t, 1).id != 0; /* a later turn may differentiate by it */
+  for (uint32_t i = 0; i < t->instances.count; i++) {
+    for (Owned *o = t->instances.data[i]->owned; o; o = o->next) {
+      if ((o->kind != SLOT_PARAM && o->kind != SLOT_OPTIMIZER) || o->pass != t->pass || !o->written.count) continue;
+      Node next = o->written.data[o->written.count - 1];
+      if (now.id) next = build_select(g, now, next, owned_value(t, o, o->span).node);
+      o->current = later && type_is_float(node_type(g, next)) ? build_mark(g, next) : next;
+      o->written.count = 0;
+    }
+  }
+}
+
+/* `average = a`: a second copy of each parameter, a * copy + (1 - a) * parameter, which evaluation uses. */
+static void average_parameters(Tracer *t, Owned **list, uint32_t count) {
+  Span at;
+  Value v = setting_value(t, "average", &at);
+  double a;
+  if (v.kind == V_ABSENT || !value_known_number(t, v, &a, "`average`", at)) return;
+  if (!(a >= 0 && a < 1)) {
+    trace_error(t, "bad-setting", at, "`average` is a number from 0 to below 1, such as 0.999");
+    return;
+  }
+  setting_list(t, "average", v);
+  Graph *g = t->graph, *init = t->graphs[GRAPH_INIT];
+  for (uint32_t i = 0; i < count; i++) {
+    Owned *o = list[i];
+    const Slot *slot = &g->slots.data[o->slot];
+    const Name name = intern_text(&t->s->names, "average");
+    Instance *instance = instance_get(t, text_of(t, "%s/", slot->name), at);
+    Owned *mean = ARENA_NEW(t->arena, Owned);
+    *mean = (Owned){.name = name, .kind = SLOT_OPTIMIZER, .dims = o->dims, .span = at, .next = instance->owned};
+    mean->slot = slot_add(t, (Slot){.kind = SLOT_OPTIMIZER, .name = text_of(t, "%s/average", slot->name), .type = slot->type,
+                                    .shape = shape_of(init, &o->dims), .of = o->slot, .span = at});
+    instance->owned = mean;
+    if (!instance->last_owned) instance->last_owned = mean;
+    for (uint32_t k = 0; k < init->outputs.count; k++) {
+      if (init->outputs.data[k].slot != o->slot) continue;
+      graph_add_output(init, (Output){.kind = OUT_SLOT, .name = init->slots.data[mean->slot].name, .node = init->outputs.data[k].node, .slot = mean->slot, .span = at});
+      break;
+    }
+    const Node old = build_slot(g, mean->slot), keep = build_like(g, old, a), add = build_like(g, old, 1 - a);
+    mean->current = build_add(g, build_mul(g, keep, old), build_mul(g, add, o->current));
+    o->average = mean->slot + 1;
+  }
 }
 
 /* The parameters that this block trains. */
@@ -350,7 +403,8 @@ void train_trace(Tracer *t, Node total) {
   }
   if (t->s->errors) return;
   Node *nodes = ARENA_ARRAY(t->arena, Node, count + 1), *gradients = ARENA_ARRAY(t->arena, Node, count + 1);
-  for (uint32_t i = 0; i < count; i++) nodes[i] = build_slot(t->graph, list[i]->slot);
+  if (!whole_setting(t, "every", 1, &t->every)) t->every = 1;
+  for (uint32_t i = 0; i < count; i++) nodes[i] = owned_value(t, list[i], list[i]->span).node;
   grad_reverse(t->graph, total, NODE_NONE, nodes, count, gradients);
   for (uint32_t i = 0; i < count; i++) {
     const Slot *slot = &t->graph->slots.data[list[i]->slot];
@@ -370,5 +424,16 @@ void train_trace(Tracer *t, Node total) {
       if (!rules[k].pattern || glob_match(rules[k].pattern, name)) rule = &rules[k];
     }
     if (rule) update_parameter(t, rule, list[i], gradients[i]);
+  }
+  if (!t->s->errors) take_turn(t);
+  if (!t->s->errors) average_parameters(t, list, used);
+}
+
+void train_write(Tracer *t) {
+  for (uint32_t i = 0; i < t->instances.count; i++) {
+    for (Owned *o = t->instances.data[i]->owned; o; o = o->next) {
+      if (!o->current.id) continue;
+      graph_add_output(t->graph, (Output){.kind = OUT_SLOT, .name = t->graph->slots.data[o->slot].name, .node = o->current, .slot = o->slot, .span = o->span});
+    }
   }
 }

@@ -32,6 +32,15 @@ bool shape_from_value(Tracer *t, Value v, Dims *dims, Span at) {
   }
   for (uint32_t i = 0; i < v.count; i++) {
     int64_t extent;
+    if (v.items[i].kind == V_AXES) { /* `..` in [.., c] */
+      for (uint32_t k = 0; k < v.items[i].count && dims->rank < GRAPH_MAX_RANK; k++)
+        dims->dims[dims->rank++] = (int64_t)v.items[i].items[k].number;
+      continue;
+    }
+    if (dims->rank == GRAPH_MAX_RANK) {
+      trace_limit(t, "rank-limit", at, "more than %d axes have no meaning yet", GRAPH_MAX_RANK);
+      return false;
+    }
     if (v.items[i].kind == V_BATCH) {
       dims->dims[dims->rank++] = DIM_BATCH;
       continue;

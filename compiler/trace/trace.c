@@ -67,16 +67,23 @@ static void trace_training(Tracer *t) {
     diag_hint(t->s, d, "add a line such as `loss cross_entropy(scores, digit)`");
     return;
   }
-  t->train = train_find(t);
   train_plan(t);
-  const char *only = train_loss(t);
-  if (t->s->errors) return;
-  const Node total = losses_total(t, only);
   add_terms(t, true);
-  train_trace(t, total);
+  const Node total = losses_total(t, NULL);
+  gradient_graph(t, total);
+  for (uint32_t turn = 0; !t->s->errors; turn++) {
+    t->train = train_block(t, turn);
+    if (turn && !t->train.id) break;
+    /* A later turn sees the parameters that earlier ones made, and the same draws. */
+    if (turn && !model_trace(t)) return;
+    const char *only = train_loss(t);
+    if (t->s->errors) return;
+    train_trace(t, only ? losses_total(t, only) : turn ? losses_total(t, NULL) : total);
+  }
+  t->every = 1;
   if (t->s->errors) return;
   states_write(t);
-  gradient_graph(t, losses_total(t, NULL));
+  train_write(t);
 }
 
 static void trace_evaluation(Tracer *t) {
@@ -128,6 +135,7 @@ Program *trace_program(Session *s, Tree *tree, Ast file, const char *path, Trace
   if (readable && model_choose(&t)) {
     const char *name = name_of(&t, ast_node(tree, t.model)->name);
     program->name = arena_text(&program->arena, name, strlen(name));
+    t.every = 1;
     library_range(&t);
     collect_marked(&t);
     settings_read(&t);

@@ -70,6 +70,8 @@ typedef struct Owned {
   Dims dims;
   Span span;
   Vec(Node) written;     /* of this pass: what its uses would write */
+  Node current;          /* of the training graph: what an earlier turn of the batch made of it */
+  uint32_t average;      /* a parameter's running mean: its slot + 1; 0: none */
   uint32_t pass, run;    /* when it was written last */
   struct Owned *next;
 } Owned;
@@ -186,7 +188,8 @@ struct Tracer {
   Vec(Setting) settings;
   const char *draw_name;    /* in place of the instance's, for a parameter's first value */
   uint32_t draw_count;
-  Ast train;                /* the train block, or none */
+  Ast train;                /* the train block at hand, or none */
+  int64_t every;            /* it takes part in every n-th step, and counts those */
   Vec(Ast) override_values; /* one an override: its syntax, once read */
 };
 
@@ -281,6 +284,7 @@ bool bind_pattern(Tracer *t, Env *env, Ast pattern, Value value, bool is_let);
 Value lookup_name(Tracer *t, Name name, Span span, const Env *env);
 Value definition_value(Tracer *t, uint32_t index, Span span);
 void collect_marked(Tracer *t);
+Node step_number(Tracer *t, StepNumber which);
 bool name_is_marked(Tracer *t, Name name, Span span);
 
 /* ---- type.c ---- */
@@ -339,7 +343,7 @@ void eval_owned(Tracer *t, Ast item, Env *env);        /* param, state */
 void eval_assign(Tracer *t, Ast item, Env *env);
 void frame_push(Tracer *t, Frame *frame, Instance *instance, Ast definition, bool owns);
 void frame_pop(Tracer *t);
-void states_write(Tracer *t);                          /* the OUT_SLOT outputs of the pass */
+void states_write(Tracer *t);                          /* the OUT_SLOT outputs of the pass, but parameters' and optimisers' */
 uint32_t slot_add(Tracer *t, Slot slot);
 Value instance_field(Tracer *t, Instance *instance, Name name, Span span);
 uint32_t instance_parameters(Tracer *t, Instance *instance, Owned ***list);
@@ -357,8 +361,12 @@ Node losses_total(Tracer *t, const char *only);
 
 /* ---- optimize.c ---- */
 void train_trace(Tracer *t, Node total);
-Ast train_find(Tracer *t);
+/* The n-th train block of the file; none behind the last. */
+Ast train_block(Tracer *t, uint32_t n);
+/* The loss that the block at hand names, or NULL: all. */
 const char *train_loss(Tracer *t);
+/* The new values of parameters and of the optimisers' states. */
+void train_write(Tracer *t);
 void train_plan(Tracer *t);
 
 /* ---- data.c ---- */

@@ -137,6 +137,7 @@ static bool match_label(Tracer *t, Ast element, Value *v, Env *env, const char *
     return false;
   }
   int64_t wanted;
+  if (name && bound.kind == V_BATCH && !v->classes) return true; /* batch_index */
   if (!value_whole(t, name ? bound : eval(t, classes, env), &wanted, "the number of classes", node->span)) return false;
   if (!v->classes || v->classes == wanted) return v->classes = (int32_t)wanted, true;
   Diag *d = trace_error(t, "label-mismatch", at, "%s must be of label[%lld]; found %s", what, (long long)wanted, value_describe(t, *v));

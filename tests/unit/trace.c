@@ -242,11 +242,133 @@ static void batch_norm_normalises(void **state) {
   fixture_close(&f);
 }
 
+/* Two players on one batch: the second sees what the first has become; the third counts every second step. */
+static void blocks_take_turns(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "model m {\n input x: []\n param p: [] ~ constant(3)\n param q: [] ~ constant(1)\n param r: [] ~ zeros\n"
+               " loss first = x * p^2 / 2\n loss second = x * (q - p)^2 / 2\n loss third = x * r * step }\n"
+               "train a { loss = first; parameters = \"p\"; optimizer = sgd(0.5) }\n"
+               "train b { loss = second; parameters = \"q\"; optimizer = sgd(0.1) }\n"
+               "train c { loss = third; parameters = \"r\"; optimizer = step_count(); every = 2 }\n"
+               "optimizer step_count() { parameter <- parameter + step }\n",
+               TYPE_F64);
+  PUT(&f, "x", 1);
+  PUT(&f, "p", 3);
+  PUT(&f, "q", 1);
+  PUT(&f, "r", 0);
+  double p = 3, q = 1, r = 0;
+  for (int step = 1; step <= 4; step++) {
+    step_slots(&f, 1, step);
+    p -= 0.5 * p, q -= 0.1 * (q - p);
+    if (step % 2 == 0) r += step / 2;
+    near(f.slots[slot_of(&f, "p")][0], p, 1e-15);
+    near(f.slots[slot_of(&f, "q")][0], q, 1e-15);
+    near(f.slots[slot_of(&f, "r")][0], r, 1e-15);
+  }
+  fixture_close(&f);
+}
+
+/* `average`: evaluation uses the running mean of the parameters, which starts where they start. */
+static void averages_follow(void **state) {
+  Fixture f;
+  fixture_open(&f, "model m { input x: []; param p: [] ~ constant(4); loss x * p; output y = p * x }\ntrain { optimizer = sgd(1); average = 0.75 }", TYPE_F64);
+  PUT(&f, "x", 1);
+  PUT(&f, "p", 4);
+  PUT(&f, "p/average", 4);
+  step_slots(&f, 1, 1);
+  near(f.slots[slot_of(&f, "p")][0], 3, 0);
+  near(value_at(&f, 1, "y", 0), 0.75 * 4 + 0.25 * 3, 1e-15);
+  fixture_close(&f);
+}
+
+/* The norm of all gradients together is cut to the limit, and left alone below it. */
+static void clips_the_norm(void **state) {
+  for (int large = 0; large < 2; large++) {
+    Fixture f;
+    fixture_open(&f, "model m { input x: []; param p: [] ~ zeros; param q: [] ~ zeros; loss x * (3 * p + 4 * q) }\ntrain { optimizer = sgd(1); clip_norm = 2 }", TYPE_F64);
+    const double x = large ? 10 : 0.1, scale = large ? 2.0 / 50 : 1;
+    PUT(&f, "x", x);
+    PUT(&f, "p", 0);
+    PUT(&f, "q", 0);
+    step_slots(&f, 1, 1);
+    near(f.slots[slot_of(&f, "p")][0], -3 * x * scale, 1e-15);
+    near(f.slots[slot_of(&f, "q")][0], -4 * x * scale, 1e-15);
+    fixture_close(&f);
+  }
+}
+
+/* A metric with states adds up over batches. */
+static void metrics_add_up(void **state) {
+  Fixture f;
+  fixture_open(&f, "model m { input x: []; target t: []; param p: [] ~ ones; loss mse(p * x, t); metric rmse(x, t) }", TYPE_F64);
+  PUT(&f, "p", 1);
+  PUT(&f, "rmse/total", 0);
+  PUT(&f, "rmse/count", 0);
+  const double x[2][2] = {{1, 2}, {3, 0}}, wanted[] = {sqrt((1.0 + 4) / 2), sqrt((1.0 + 4 + 9 + 0) / 4)};
+  PUT(&f, "t", 0, 0);
+  for (int b = 0; b < 2; b++) {
+    put(&f, "x", x[b], 2);
+    const Graph *g = f.program->eval;
+    Interp *in = run(&f, g, 2, 1);
+    const Output *o = output_of(g, OUT_METRIC, "rmse");
+    assert_int_equal(o->weight.id, 0);
+    near(ratio(in, o), wanted[b], 1e-15);
+    int64_t n;
+    const double total = *interp_value(in, output_of(g, OUT_SLOT, "rmse/total")->node, &n);
+    const double count = *interp_value(in, output_of(g, OUT_SLOT, "rmse/count")->node, &n);
+    interp_free(in);
+    PUT(&f, "rmse/total", total);
+    PUT(&f, "rmse/count", count);
+  }
+  fixture_close(&f);
+}
+
+/* Names of instances, shared and made anew. */
+static void names_are_dotted(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "layer block(x: [n]) {\n let inner = dense(n)\n x |> inner |> dense(n) |> inner\n}\n"
+               "model m { input x: [2]; let enc = dense(2); let net = v -> v |> dense(3) |> tanh |> dense(2)\n"
+               " loss sum(x |> enc |> net |> enc |> block |> repeat(2, block()) |> repeat(1, v -> dense(v, 2)) |> dense(1)) }",
+               TYPE_F64);
+  static const char *const names[] = {"enc.W", "net.dense_1.W", "net.dense_2.b", "block_1.inner.W", "block_1.dense_1.W",
+                                      "block_2.0.inner.W", "block_2.1.dense_1.b", "repeat_1.0.dense_1.W", "dense_1.W"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) slot_of(&f, names[i]);
+  uint32_t params = 0;
+  for (uint32_t i = 0; i < f.program->train->slots.count; i++) params += f.program->train->slots.data[i].kind == SLOT_PARAM;
+  assert_int_equal(params, 2 * (1 + 2 + 2 + 4 + 1 + 1));
+  fixture_close(&f);
+}
+
+/* A derivative of its own: forwards the sign, backwards what it says. */
+static void own_derivatives(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "fn hard(x) = select(x >= 0, 1.0, -1.0)\n  with gradient(dy) = dy * (abs(x) <= 1)\n"
+               "model m { input x: [3]; param w: [3] ~ ones; output y = hard(w * x); loss sum(x * hard(w * x)) }",
+               TYPE_F64);
+  PUT(&f, "x", 0.5, -0.25, 3);
+  PUT(&f, "w", 1, 1, 1);
+  near(value_at(&f, 1, "y", 1), -1, 0);
+  Interp *in = run(&f, f.program->gradient, 1, 1);
+  int64_t n;
+  const double *g = interp_value(in, output_of(f.program->gradient, OUT_VALUE, "w")->node, &n);
+  near(g[0], 0.25, 1e-15);
+  near(g[1], 0.0625, 1e-15);
+  near(g[2], 0, 0);
+  interp_free(in);
+  fixture_close(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(dense_is_x_w_plus_b),  cmocka_unit_test(cross_entropy_is_minus_log_p),
       cmocka_unit_test(weights_leave_out),    cmocka_unit_test(adam_takes_its_steps),
-      cmocka_unit_test(batch_norm_normalises),
+      cmocka_unit_test(batch_norm_normalises), cmocka_unit_test(blocks_take_turns),
+      cmocka_unit_test(averages_follow),       cmocka_unit_test(clips_the_norm),
+      cmocka_unit_test(metrics_add_up),        cmocka_unit_test(names_are_dotted),
+      cmocka_unit_test(own_derivatives),
   };
   return cmocka_run_group_tests_name("trace", tests, NULL, NULL);
 }

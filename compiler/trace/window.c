@@ -1,0 +1,305 @@
+/* window.c: convolutions and windows. x is [spatial axes .., channels]. A window is made of shifted slices: those of a
+ * convolution lie side by side and meet the kernel in one contraction, those of a reduction are combined one by one. */
+#include <math.h>
+#include <string.h>
+
+#include "call.h"
+
+enum { MAX_SPACE = 4, MAX_WINDOW = 4096 };
+
+typedef struct {
+  uint32_t space;                  /* spatial axes */
+  int64_t size[MAX_SPACE], stride[MAX_SPACE], dilation[MAX_SPACE], low[MAX_SPACE], high[MAX_SPACE], out[MAX_SPACE];
+} Window;
+
+/* One number for all axes, or one an axis. */
+static bool per_axis(Tracer *t, Value v, uint32_t space, int64_t absent, int64_t least, int64_t *out, const char *what, Span at) {
+  const bool list = v.kind == V_TUPLE || v.kind == V_ARRAY;
+  if (list && v.count != space) {
+    trace_error(t, "bad-argument", at, "`%s` is one number or one for each of %u axes; found %s", what, space, value_describe(t, v));
+    return false;
+  }
+  for (uint32_t i = 0; i < space; i++) {
+    out[i] = absent;
+    if (v.kind == V_ABSENT) continue;
+    if (!value_whole(t, list ? v.items[i] : v, &out[i], text_of(t, "`%s`", what), at)) return false;
+    if (out[i] >= least && out[i] < 1 << 20) continue;
+    trace_error(t, "bad-argument", at, "`%s` must be %lld or more; found %lld", what, (long long)least, (long long)out[i]);
+    return false;
+  }
+  return true;
+}
+
+/* What an axis needs so that `same` holds: ceil(extent / stride) windows, an odd element at the end (TensorFlow's rule). */
+static void pad_same(Window *w, uint32_t i, int64_t extent) {
+  const int64_t reach = w->dilation[i] * (w->size[i] - 1) + 1, count = (extent + w->stride[i] - 1) / w->stride[i];
+  const int64_t total = (count - 1) * w->stride[i] + reach - extent;
+  w->low[i] = total > 0 ? total / 2 : 0;
+  w->high[i] = total > 0 ? total - w->low[i] : 0;
+}
+
+static bool is_word(Value v, const char *word) { return v.kind == V_STRING && !strcmp(v.text, word); }
+
+/* Padding: `valid` (none), `same`, a number, one an axis, or (before, after) an axis. */
+static bool read_padding(Tracer *t, Value v, Window *w, const Dims *dims, Span at) {
+  memset(w->low, 0, sizeof w->low), memset(w->high, 0, sizeof w->high);
+  if (v.kind == V_ABSENT || is_word(v, "valid")) return true;
+  if (is_word(v, "same")) {
+    for (uint32_t i = 0; i < w->space; i++) pad_same(w, i, dims->dims[i]);
+    return true;
+  }
+  if (v.kind == V_STRING) {
+    trace_error(t, "bad-argument", at, "`padding` is `same`, `valid`, or numbers; found %s", value_describe(t, v));
+    return false;
+  }
+  const bool pairs = (v.kind == V_TUPLE || v.kind == V_ARRAY) && v.count && (v.items[0].kind == V_TUPLE || v.items[0].kind == V_ARRAY);
+  if (!pairs) {
+    if (!per_axis(t, v, w->space, 0, 0, w->low, "padding", at)) return false;
+    memcpy(w->high, w->low, sizeof w->high);
+    return true;
+  }
+  for (uint32_t i = 0; i < w->space; i++) {
+    int64_t ends[MAX_SPACE];
+    if (i >= v.count || !per_axis(t, v.items[i], 2, 0, 0, ends, "padding", at)) return false;
+    w->low[i] = ends[0], w->high[i] = ends[1];
+  }
+  return true;
+}
+
+static bool windows_fit(Tracer *t, Window *w, const Dims *dims, Span at) {
+  int64_t elements = 1;
+  for (uint32_t i = 0; i < w->space; i++) {
+    const int64_t reach = w->dilation[i] * (w->size[i] - 1) + 1, room = dims->dims[i] + w->low[i] + w->high[i];
+    elements *= w->size[i];
+    if (room < reach) {
+      Diag *d = trace_error(t, "window-too-large", at, "a window of %lld does not fit an axis of extent %lld", (long long)reach, (long long)room);
+      diag_hint(t->s, d, "`padding = same` keeps the extent");
+      return false;
+    }
+    w->out[i] = (room - reach) / w->stride[i] + 1;
+  }
+  if (elements <= MAX_WINDOW) return true;
+  trace_limit(t, "no-meaning", at, "a window of %lld elements has no meaning yet", (long long)elements);
+  return false;
+}
+
+static Node pad_space(Tracer *t, Value x, const Window *w, const int64_t *between) {
+  int64_t spec[3 * GRAPH_MAX_RANK] = {0};
+  bool any = false;
+  for (uint32_t i = 0; i < w->space; i++) {
+    int64_t *axis = &spec[3 * (i + x.batched)];
+    axis[0] = w->low[i], axis[1] = w->high[i], axis[2] = between ? between[i] : 0;
+    any = any || axis[0] || axis[1] || axis[2];
+  }
+  return any ? build_pad(t->graph, x.node, spec) : x.node;
+}
+
+/* The elements at place `at` of every window: [out .., c]. */
+static Node shifted(Tracer *t, Node padded, bool batched, const Window *w, const int64_t *at) {
+  const Dims *dims = node_dims(t->graph, padded);
+  int64_t spec[3 * GRAPH_MAX_RANK];
+  for (uint32_t i = 0; i < dims->rank; i++) spec[3 * i] = 0, spec[3 * i + 1] = dims->dims[i], spec[3 * i + 2] = 1;
+  for (uint32_t i = 0; i < w->space; i++) {
+    int64_t *axis = &spec[3 * (i + batched)];
+    axis[0] = at[i] * w->dilation[i], axis[1] = w->out[i], axis[2] = w->stride[i];
+  }
+  return build_slice(t->graph, padded, spec);
+}
+
+static bool next_place(const Window *w, int64_t *at) {
+  for (uint32_t i = w->space; i-- > 0;) {
+    if (++at[i] < w->size[i]) return true;
+    at[i] = 0;
+  }
+  return false;
+}
+
+/* ---- convolution ---- */
+
+static bool conv_args(Tracer *t, Call *c, Value *x, Value *w, Window *window, int64_t *groups) {
+  if (!value_to_float(t, x, c->span) || !value_to_float(t, w, c->span)) return false;
+  Value both[2] = {*x, *w};
+  if (!tensors_unify(t, both, 2, true, c->span)) return false;
+  *x = both[0], *w = both[1];
+  const Dims dims = value_dims(t, *x), kernel = value_dims(t, *w);
+  if (dims.rank < 2 || dims.rank - 1 > MAX_SPACE || kernel.rank != dims.rank + 1 || w->batched) {
+    Diag *d = trace_error(t, "shape-mismatch", c->span, "a convolution takes [places .., channels] and a kernel [sizes .., in, out]; found %s and %s",
+                          dims_text(t, &dims), dims_text(t, &kernel));
+    note_value(t, d, *x, c->span, "the array");
+    note_value(t, d, *w, c->span, "the kernel");
+    return false;
+  }
+  window->space = dims.rank - 1;
+  for (uint32_t i = 0; i < window->space; i++) window->size[i] = kernel.dims[i];
+  *groups = 1;
+  if (c->args[5].kind != V_ABSENT && !value_whole(t, c->args[5], groups, "`groups`", c->span)) return false;
+  const int64_t in = kernel.dims[window->space], out = kernel.dims[window->space + 1], channels = dims.dims[window->space];
+  if (*groups < 1 || out % *groups || in * *groups != channels) {
+    Diag *d = trace_error(t, "shape-mismatch", c->span, "the kernel %s with %lld group%s takes %lld channels; found %lld in %s", dims_text(t, &kernel),
+                          (long long)*groups, *groups == 1 ? "" : "s", (long long)(in * *groups), (long long)channels, dims_text(t, &dims));
+    note_value(t, d, *x, c->span, "the array");
+    return false;
+  }
+  return per_axis(t, c->args[2], window->space, 1, 1, window->stride, "stride", c->span) &&
+         per_axis(t, c->args[4], window->space, 1, 1, window->dilation, "dilation", c->span);
+}
+
+/* [out .., places of the window * channels] by the kernel as [places * channels, out channels], group by group. */
+static Value convolve(Tracer *t, Value x, Node padded, Value kernel, const Window *w, int64_t groups, Span span) {
+  int64_t at[MAX_SPACE] = {0}, places = 1;
+  for (uint32_t i = 0; i < w->space; i++) places *= w->size[i];
+  Node *parts = ARENA_ARRAY(t->arena, Node, (size_t)places);
+  uint32_t n = 0;
+  do parts[n++] = shifted(t, padded, x.batched, w, at);
+  while (next_place(w, at));
+  const Dims kdims = value_dims(t, kernel);
+  const int64_t in = kdims.dims[w->space], out = kdims.dims[w->space + 1];
+  Node side = n == 1 ? parts[0] : build_concat(t->graph, parts, n, (int64_t)w->space + x.batched);
+  Value patches = value_tensor(t, side, x.batched, span);
+  int labels[GRAPH_MAX_RANK], kernel_labels[4], result[GRAPH_MAX_RANK];
+  for (uint32_t i = 0; i < w->space; i++) labels[i] = result[i] = (int)i;
+  enum { INNER = 20, FILTER, GROUP, PLACE };
+  if (groups == 1) {
+    const Dims flat = {2, {places * in, out}};
+    labels[w->space] = INNER, result[w->space] = FILTER;
+    kernel_labels[0] = INNER, kernel_labels[1] = FILTER;
+    return op_einsum2(t, patches, labels, tensor_reshape(t, kernel, &flat), kernel_labels, result, w->space + 1, span);
+  }
+  Dims split = value_dims(t, patches);
+  split.rank = w->space + 3;
+  split.dims[w->space] = places, split.dims[w->space + 1] = groups, split.dims[w->space + 2] = in;
+  if (split.rank + x.batched > GRAPH_MAX_RANK) {
+    trace_limit(t, "rank-limit", span, "a convolution in groups over so many axes has no meaning yet");
+    return value_poison();
+  }
+  const Dims flat = {4, {places, in, groups, out / groups}};
+  labels[w->space] = PLACE, labels[w->space + 1] = GROUP, labels[w->space + 2] = INNER;
+  kernel_labels[0] = PLACE, kernel_labels[1] = INNER, kernel_labels[2] = GROUP, kernel_labels[3] = FILTER;
+  result[w->space] = GROUP, result[w->space + 1] = FILTER;
+  Value y = op_einsum2(t, tensor_reshape(t, patches, &split), labels, tensor_reshape(t, kernel, &flat), kernel_labels, result, w->space + 2, span);
+  if (value_bad(y)) return y;
+  Dims joined = value_dims(t, y);
+  joined.rank = w->space + 1, joined.dims[w->space] = out;
+  return tensor_reshape(t, y, &joined);
+}
+
+Value builtin_conv(Tracer *t, Call *c) {
+  Value x = c->args[0], kernel = c->args[1];
+  Window w = {0};
+  int64_t groups;
+  if (!conv_args(t, c, &x, &kernel, &w, &groups)) return value_poison();
+  const Dims dims = value_dims(t, x);
+  if (!read_padding(t, c->args[3], &w, &dims, c->span) || !windows_fit(t, &w, &dims, c->span)) return value_poison();
+  return convolve(t, x, pad_space(t, x, &w, NULL), kernel, &w, groups, c->span);
+}
+
+/* The transpose of a convolution: x spread by the stride, padded by what the window reaches beyond, and the kernel
+ * turned round. out = (extent - 1) * stride - padding + dilation * (size - 1) + 1; with `same`, extent * stride. */
+Value builtin_conv_transpose(Tracer *t, Call *c) {
+  Value x = c->args[0], kernel = c->args[1];
+  Window w = {0};
+  int64_t groups, between[MAX_SPACE], extra[MAX_SPACE] = {0};
+  if (!conv_args(t, c, &x, &kernel, &w, &groups)) return value_poison();
+  const Dims dims = value_dims(t, x);
+  Dims larger = dims;
+  for (uint32_t i = 0; i < w.space; i++) larger.dims[i] = dims.dims[i] * w.stride[i];
+  if (!read_padding(t, c->args[3], &w, &larger, c->span)) return value_poison();
+  Dims spread = dims;
+  for (uint32_t i = 0; i < w.space; i++) {
+    const int64_t reach = w.dilation[i] * (w.size[i] - 1);
+    if (is_word(c->args[3], "same") && reach + 1 < w.stride[i]) extra[i] = w.stride[i] - reach - 1;
+    if (w.low[i] > reach || w.high[i] > reach) {
+      trace_error(t, "bad-argument", c->span, "a transposed convolution takes padding of at most %lld here", (long long)reach);
+      return value_poison();
+    }
+    w.low[i] = reach - w.low[i], w.high[i] = reach - w.high[i] + extra[i];
+    between[i] = w.stride[i] - 1;
+    spread.dims[i] = (dims.dims[i] - 1) * w.stride[i] + 1;
+    w.stride[i] = 1;
+  }
+  if (!windows_fit(t, &w, &spread, c->span)) return value_poison();
+  int64_t axes[MAX_SPACE];
+  for (uint32_t i = 0; i < w.space; i++) axes[i] = i;
+  kernel.node = build_reverse(t->graph, kernel.node, axes, w.space);
+  return convolve(t, x, pad_space(t, x, &w, between), kernel, &w, groups, c->span);
+}
+
+/* ---- windows ---- */
+
+static bool window_args(Tracer *t, Call *c, Value *x, Window *w) {
+  if (!value_to_float(t, x, c->span)) return false;
+  const Dims dims = value_dims(t, *x);
+  if (dims.rank < 2 || dims.rank - 1 > MAX_SPACE) {
+    trace_error(t, "shape-mismatch", c->span, "windows go over [places .., channels]; found %s", value_describe(t, *x));
+    return false;
+  }
+  w->space = dims.rank - 1;
+  for (uint32_t i = 0; i < MAX_SPACE; i++) w->dilation[i] = 1;
+  if (!per_axis(t, c->args[1], w->space, 1, 1, w->size, "size", c->span)) return false;
+  if (!per_axis(t, c->args[2], w->space, 1, 1, w->stride, "stride", c->span)) return false;
+  return read_padding(t, c->args[3], w, &dims, c->span) && windows_fit(t, w, &dims, c->span);
+}
+
+static bool is_padded(const Window *w) {
+  for (uint32_t i = 0; i < w->space; i++) {
+    if (w->low[i] || w->high[i]) return true;
+  }
+  return false;
+}
+
+static Node sum_windows(Tracer *t, Node padded, bool batched, const Window *w) {
+  int64_t at[MAX_SPACE] = {0};
+  Node sum = shifted(t, padded, batched, w, at);
+  while (next_place(w, at)) sum = build_add(t->graph, sum, shifted(t, padded, batched, w, at));
+  return sum;
+}
+
+/* Padding does not count: it is -inf. Of equals the first has the whole gradient; NaN comes through. */
+Value builtin_window_max(Tracer *t, Call *c) {
+  Value x = c->args[0];
+  Window w = {0};
+  if (!window_args(t, c, &x, &w)) return value_poison();
+  Graph *g = t->graph;
+  Node padded = pad_space(t, x, &w, NULL);
+  if (is_padded(&w)) {
+    Value ones = x;
+    ones.node = build_full(g, value_type(t, x), 1, node_shape(g, x.node));
+    const Node inside = build_binary(g, P_LT, build_like(g, padded, 0), pad_space(t, ones, &w, NULL));
+    padded = build_select(g, inside, padded, build_full(g, value_type(t, x), -INFINITY, node_shape(g, padded)));
+  }
+  int64_t at[MAX_SPACE] = {0};
+  Node top = shifted(t, padded, x.batched, &w, at);
+  while (next_place(&w, at)) {
+    const Node other = shifted(t, padded, x.batched, &w, at);
+    const Node wins = build_binary(g, P_OR, build_binary(g, P_LT, top, other), build_unary(g, P_ISNAN, other));
+    top = build_select(g, wins, other, top);
+  }
+  return value_tensor(t, top, x.batched, c->span);
+}
+
+Value builtin_window_sum(Tracer *t, Call *c) {
+  Value x = c->args[0];
+  Window w = {0};
+  if (!window_args(t, c, &x, &w)) return value_poison();
+  return value_tensor(t, sum_windows(t, pad_space(t, x, &w, NULL), x.batched, &w), x.batched, c->span);
+}
+
+/* Padding does not count: the mean is over the elements within. */
+Value builtin_window_mean(Tracer *t, Call *c) {
+  Value x = c->args[0];
+  Window w = {0};
+  if (!window_args(t, c, &x, &w)) return value_poison();
+  Graph *g = t->graph;
+  const Node sum = sum_windows(t, pad_space(t, x, &w, NULL), x.batched, &w);
+  Node count;
+  if (is_padded(&w)) {
+    Value ones = x;
+    ones.node = build_full(g, value_type(t, x), 1, node_shape(g, x.node));
+    count = sum_windows(t, pad_space(t, ones, &w, NULL), x.batched, &w);
+  } else {
+    double size = 1;
+    for (uint32_t i = 0; i < w.space; i++) size *= (double)w.size[i];
+    count = build_like(g, sum, size);
+  }
+  return value_tensor(t, build_div(g, sum, count), x.batched, c->span);
+}
