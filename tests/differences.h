@@ -100,7 +100,8 @@ static inline double slope_error(RandomGraph *r, const Point *p, const Pairing *
     if (!gradients[i].id) continue;
     free(values[i]);
     values[i] = rg_values(r, gradients[i], &n);
-    for (int64_t k = 0; k < n; k++) largest = fabs(values[i][k]) <= largest ? largest : fabs(values[i][k]); /* keeps NaN */
+    for (int64_t k = 0; k < n; k++)
+      largest = fabs(values[i][k]) <= largest ? largest : fabs(values[i][k]); /* keeps NaN */
   }
   if (p->total <= 40) {
     for (uint32_t i = 0; i < p->count; i++) {
@@ -120,7 +121,8 @@ static inline double slope_error(RandomGraph *r, const Point *p, const Pairing *
           expect += (long double)d[i][k] * values[i][k], square += (long double)values[i][k] * values[i][k];
         }
       }
-      const double e = fabs((double)(slope(r, p, f, d, 2e-4) - expect)) * fmin(1, largest / (double)sqrtl(square + 1e-300L));
+      const double e =
+          fabs((double)(slope(r, p, f, d, 2e-4) - expect)) * fmin(1, largest / (double)sqrtl(square + 1e-300L));
       worst = e <= worst ? worst : e;
     }
   }
@@ -134,7 +136,8 @@ typedef struct {
 } DerivativeErrors;
 
 /* <a, the values of nodes>, and the sum of the terms' sizes. */
-static inline double dot_values(const RandomGraph *r, const Point *p, double *const *a, const Node *nodes, double *size) {
+static inline double dot_values(const RandomGraph *r, const Point *p, double *const *a, const Node *nodes,
+                                double *size) {
   long double sum = 0;
   for (uint32_t i = 0; i < p->count; i++) {
     int64_t n;

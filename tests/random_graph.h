@@ -44,12 +44,15 @@ static inline double rg_real(RandomGraph *r, double low, double high) {
 /* ---- values ---- */
 
 static inline InterpInput random_input(const RandomGraph *r) {
-  InterpInput in = {.slots = (const double *const *)r->values, .step = 3, .steps = 100, .epoch = 1, .seed = 7, .draw = 5};
+  InterpInput in = {
+      .slots = (const double *const *)r->values, .step = 3, .steps = 100, .epoch = 1, .seed = 7, .draw = 5};
   memcpy(in.batch, r->batch, sizeof in.batch);
   return in;
 }
 
-static inline int64_t rg_extent(const RandomGraph *r, int64_t dim) { return dim_is_batch(dim) ? r->batch[DIM_BATCH - dim] : dim; }
+static inline int64_t rg_extent(const RandomGraph *r, int64_t dim) {
+  return dim_is_batch(dim) ? r->batch[DIM_BATCH - dim] : dim;
+}
 
 static inline int64_t rg_size(const RandomGraph *r, const Dims *dims) {
   int64_t size = 1;
@@ -152,7 +155,8 @@ static inline Dims rg_dims(RandomGraph *r) {
 static inline Node rg_slot(RandomGraph *r, SlotKind kind, Type type, const Dims *dims, double low, double high) {
   Text name = {0};
   text_printf(&name, "s%u", r->g->slots.count);
-  const uint32_t s = graph_add_slot(r->g, (Slot){.kind = kind, .name = name.data, .type = type, .shape = shape_of(r->g, dims)});
+  const uint32_t s =
+      graph_add_slot(r->g, (Slot){.kind = kind, .name = name.data, .type = type, .shape = shape_of(r->g, dims)});
   text_free(&name);
   const int64_t n = rg_size(r, dims);
   double *v = r->values[s] = mem_alloc(sizeof *v * (size_t)(n + 1));
@@ -172,7 +176,9 @@ static inline Node rg_new_slot(RandomGraph *r, Type type, const Dims *dims) {
   return n;
 }
 
-static inline bool rg_is_float(const RandomGraph *r, Node n) { return node_type(r->g, n) == TYPE_F32 || node_type(r->g, n) == TYPE_F64; }
+static inline bool rg_is_float(const RandomGraph *r, Node n) {
+  return node_type(r->g, n) == TYPE_F32 || node_type(r->g, n) == TYPE_F64;
+}
 
 /* A node of the pool of that type; the later ones are likelier. Made where there is none. */
 static inline Node rg_pick(RandomGraph *r, Type type) {
@@ -182,7 +188,8 @@ static inline Node rg_pick(RandomGraph *r, Type type) {
     if (node_type(r->g, n) == type) return n;
   }
   const Dims dims = rg_dims(r);
-  return r->g->slots.count < RG_SLOTS - 24 ? rg_new_slot(r, type, &dims) : build_full(r->g, type, 1, shape_of(r->g, &dims));
+  return r->g->slots.count < RG_SLOTS - 24 ? rg_new_slot(r, type, &dims)
+                                           : build_full(r->g, type, 1, shape_of(r->g, &dims));
 }
 static inline Node rg_pick_float(RandomGraph *r) { return rg_pick(r, r->g->float_type); }
 
@@ -193,7 +200,8 @@ static inline Node rg_alike(RandomGraph *r, Type type, Shape shape) {
     if (node_type(r->g, n) != type) continue;
     if (node_shape(r->g, n).id == shape.id || (!node_shape(r->g, n).id && tries > 8)) return n;
   }
-  if (r->g->slots.count >= RG_SLOTS - 24) return build_full(r->g, type, type == TYPE_BOOL ? 1 : rg_real(r, 0, 4), shape);
+  if (r->g->slots.count >= RG_SLOTS - 24)
+    return build_full(r->g, type, type == TYPE_BOOL ? 1 : rg_real(r, 0, 4), shape);
   const Dims dims = *shape_dims(r->g, shape);
   return rg_new_slot(r, type, &dims);
 }
@@ -224,7 +232,9 @@ static inline void rg_permutation(RandomGraph *r, uint32_t n, int64_t *perm) {
 
 typedef Node RgMake(RandomGraph *r, Prim prim, Node x);
 
-static inline Node rg_make_const(RandomGraph *r, Prim prim, Node x) { return build_const(r->g, r->g->float_type, (double)(float)rg_real(r, -2, 2)); }
+static inline Node rg_make_const(RandomGraph *r, Prim prim, Node x) {
+  return build_const(r->g, r->g->float_type, (double)(float)rg_real(r, -2, 2));
+}
 static inline Node rg_make_slot(RandomGraph *r, Prim prim, Node x) {
   const Dims dims = rg_dims(r);
   return r->g->slots.count < RG_SLOTS - 24 ? rg_slot(r, SLOT_INPUT, r->g->float_type, &dims, -1.5, 1.5) : NODE_NONE;
@@ -247,11 +257,13 @@ static inline Node rg_make_elementwise(RandomGraph *r, Prim prim, Node x) {
   const PrimInfo *info = prim_info(prim);
   if (prim == P_NOT || prim == P_AND || prim == P_OR) {
     const Node a = rg_pick(r, TYPE_BOOL);
-    return prim == P_NOT ? build_unary(r->g, prim, a) : build_binary(r->g, prim, a, rg_alike(r, TYPE_BOOL, node_shape(r->g, a)));
+    return prim == P_NOT ? build_unary(r->g, prim, a)
+                         : build_binary(r->g, prim, a, rg_alike(r, TYPE_BOOL, node_shape(r->g, a)));
   }
   Node a = rg_into(r, x, info->low, info->high);
   if (info->arity == 1) {
-    const bool kinks = prim == P_ABS || prim == P_SIGN || prim == P_FLOOR || prim == P_CEIL || prim == P_ROUND || prim == P_TRUNC;
+    const bool kinks =
+        prim == P_ABS || prim == P_SIGN || prim == P_FLOOR || prim == P_CEIL || prim == P_ROUND || prim == P_TRUNC;
     if (kinks && !rg_off_kinks(r, a)) a = rg_into(r, a, 0.1, 0.4);
     return build_unary(r->g, prim, a);
   }
@@ -262,7 +274,8 @@ static inline Node rg_make_elementwise(RandomGraph *r, Prim prim, Node x) {
 }
 
 static inline Node rg_make_select(RandomGraph *r, Prim prim, Node x) {
-  return build_select(r->g, rg_alike(r, TYPE_BOOL, node_shape(r->g, x)), x, rg_alike(r, node_type(r->g, x), node_shape(r->g, x)));
+  return build_select(r->g, rg_alike(r, TYPE_BOOL, node_shape(r->g, x)), x,
+                      rg_alike(r, node_type(r->g, x), node_shape(r->g, x)));
 }
 /* Floats to the other float and back; others to a float. */
 static inline Node rg_make_cast(RandomGraph *r, Prim prim, Node x) {
@@ -369,23 +382,32 @@ static inline Node rg_make_sum(RandomGraph *r, Prim prim, Node x) {
   const uint32_t n = rg_axes(r, node_rank(r->g, x), 1, axes);
   return n ? build_reduce(r->g, prim, x, axes, n) : NODE_NONE;
 }
-static inline Node rg_make_prod(RandomGraph *r, Prim prim, Node x) { return rg_make_sum(r, prim, rg_into(r, x, 0.5, 1.5)); }
+static inline Node rg_make_prod(RandomGraph *r, Prim prim, Node x) {
+  return rg_make_sum(r, prim, rg_into(r, x, 0.5, 1.5));
+}
 static inline Node rg_make_winner(RandomGraph *r, Prim prim, Node x, uint32_t most) {
   int64_t axes[GRAPH_MAX_RANK];
   uint32_t n = rg_axes(r, node_rank(r->g, x), 1, axes);
   if (n > most) n = most;
-  return n && rg_clear_winner(r, x, axes, n, prim == P_RMIN ? -1 : 1) ? build_reduce(r->g, prim, x, axes, n) : NODE_NONE;
+  return n && rg_clear_winner(r, x, axes, n, prim == P_RMIN ? -1 : 1) ? build_reduce(r->g, prim, x, axes, n)
+                                                                      : NODE_NONE;
 }
-static inline Node rg_make_reduce_max(RandomGraph *r, Prim prim, Node x) { return rg_make_winner(r, prim, x, GRAPH_MAX_RANK); }
-static inline Node rg_make_reduce_min(RandomGraph *r, Prim prim, Node x) { return rg_make_winner(r, prim, x, GRAPH_MAX_RANK); }
+static inline Node rg_make_reduce_max(RandomGraph *r, Prim prim, Node x) {
+  return rg_make_winner(r, prim, x, GRAPH_MAX_RANK);
+}
+static inline Node rg_make_reduce_min(RandomGraph *r, Prim prim, Node x) {
+  return rg_make_winner(r, prim, x, GRAPH_MAX_RANK);
+}
 static inline Node rg_make_argmax(RandomGraph *r, Prim prim, Node x) { return rg_make_winner(r, prim, x, 1); }
 
 /* x with a second operand made to fit: some of x's axes paired, some summed, up to two more. */
 static inline Node rg_make_contract(RandomGraph *r, Prim prim, Node x) {
   const Dims a = *node_dims(r->g, x);
-  int64_t order[GRAPH_MAX_RANK], pairs_a[GRAPH_MAX_RANK], pairs_b[GRAPH_MAX_RANK], sums_a[GRAPH_MAX_RANK], sums_b[GRAPH_MAX_RANK];
+  int64_t order[GRAPH_MAX_RANK], pairs_a[GRAPH_MAX_RANK], pairs_b[GRAPH_MAX_RANK], sums_a[GRAPH_MAX_RANK],
+      sums_b[GRAPH_MAX_RANK];
   rg_permutation(r, a.rank, order);
-  const uint32_t nb = a.rank ? rg_below(r, a.rank + 1) / 2 : 0, nk = rg_below(r, a.rank - nb + 1), more = rg_below(r, 3);
+  const uint32_t nb = a.rank ? rg_below(r, a.rank + 1) / 2 : 0, nk = rg_below(r, a.rank - nb + 1),
+                 more = rg_below(r, 3);
   Dims b = {.rank = nb + nk + more};
   int64_t place[GRAPH_MAX_RANK], size = rg_size(r, &a);
   rg_permutation(r, b.rank, place);
@@ -450,8 +472,9 @@ static inline Node rg_total(Graph *g, Node x) {
 }
 
 static inline Node rg_random_node(RandomGraph *r) {
-  static const uint8_t structural[] = {P_SUM, P_SUM, P_RMAX, P_RMIN, P_PROD, P_ARGMAX, P_CONTRACT, P_CONTRACT, P_CONTRACT, P_BROADCAST,
-                                       P_RESHAPE, P_TRANSPOSE, P_SLICE, P_PAD, P_REVERSE, P_CONCAT, P_SELECT, P_CAST};
+  static const uint8_t structural[] = {P_SUM,      P_SUM,      P_RMAX,     P_RMIN,      P_PROD,    P_ARGMAX,
+                                       P_CONTRACT, P_CONTRACT, P_CONTRACT, P_BROADCAST, P_RESHAPE, P_TRANSPOSE,
+                                       P_SLICE,    P_PAD,      P_REVERSE,  P_CONCAT,    P_SELECT,  P_CAST};
   const Prim prim = rg_below(r, 5) < 2 ? (Prim)structural[rg_below(r, sizeof structural)] : (Prim)rg_below(r, P_COUNT);
   return rg_apply(r, prim, rg_pick_float(r));
 }

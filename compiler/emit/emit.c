@@ -52,10 +52,17 @@ void emit_schedule(const Schedule *s, const char *entry, uint32_t first_buffer, 
   arena_free(&arena);
 }
 
-int64_t emit_scratch(const Schedule *schedule, const EmitOptions *options) {
+int64_t emit_scratch(const Schedule *s, const EmitOptions *options) {
+  const EmitOptions *o = options ? options : &no_options;
+  Arena arena = {0};
+  Target target;
   int64_t most = 0;
-  for (uint32_t i = 0; i < schedule->kernels.count; i++)
-    if (schedule->kernels.data[i].scratch > most) most = schedule->kernels.data[i].scratch;
+  if (!target_named(&target, &arena, o->cpu)) DIAG_BUG(s->session, ((Span){0}), "no code is emitted for a processor \"%s\"", o->cpu);
+  for (uint32_t i = 0; i < s->kernels.count; i++) {
+    const int64_t bytes = shape_scratch(&target, o, &s->kernels.data[i]);
+    if (bytes > most) most = bytes;
+  }
+  arena_free(&arena);
   return most;
 }
 

@@ -8,6 +8,11 @@ Range range_axis(Nest *n, unsigned axis) {
   const int64_t extent = x.batch < 0 ? x.count : -1;
   if (axis == 0 && n->stage->par && n->kernel->cut == CUT_FIRST)
     return (Range){n->from, n->to, -1, extent, n->kernel->cut_unit ? n->kernel->cut_unit : 1};
+  if (axis == n->stage->par && n->red_to) {
+    int64_t from, to;
+    const bool known = i64_known(n->red_from, &from) && i64_known(n->red_to, &to);
+    return (Range){n->red_from, n->red_to, known ? to - from : -1, extent, 0};
+  }
   return (Range){e_i64(n->e, 0), nest_extent(n, x), extent, extent, 0};
 }
 

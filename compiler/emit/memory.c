@@ -165,7 +165,7 @@ static V load_lanes(Nest *n, uint32_t load, V address, V point, V mask, unsigned
   const Load *l = &n->stage->loads.data[load];
   const Type type = n->kernel->operand_type[l->operand];
   LLVMTypeRef element = memory_type(e, type), whole = LLVMVectorType(element, n->lanes);
-  V dynamic, tail = n->mask[vector];
+  V dynamic, tail = n->panel == l->operand ? NULL : n->mask[vector];
   const int64_t stride = nest_lane_stride(n, &l->at, &dynamic);
   const bool adjoin = stride == 1 && !dynamic;
   if (!stride) {

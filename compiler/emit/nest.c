@@ -68,38 +68,54 @@ static void load_batches(Nest *n) {
   }
 }
 
-static uint32_t add_spot(Nest *n, const Affine *at, uint16_t operand, uint8_t type) {
-  Spot *p = &n->spots[n->spot_count];
-  *p = (Spot){at, operand, type, ARENA_ARRAY(&n->u->arena, V, NEST_MAX_LEVELS * n->spot_rows)};
-  return n->spot_count++;
+static void add_spot(Nest *n, const Affine *at, uint16_t operand, uint8_t type, bool apart) {
+  const unsigned rows = apart ? n->rows : 1;
+  n->spots[n->spot_count++] = (Spot){at, operand, type, rows, ARENA_ARRAY(&n->u->arena, V, NEST_MAX_LEVELS * rows)};
 }
 
-static void list_spots(Nest *n) {
+/* What the reduction reads: there rows past the last one repeat it. Behind it they are passed over. */
+static void mark_reduced(const Stage *s, int32_t expr, bool *reduced) {
+  if (expr < 0 || reduced[expr]) return;
+  const Expr *x = &s->exprs.data[expr];
+  reduced[expr] = true;
+  if (x->kind != X_PRIM) return;
+  mark_reduced(s, x->a, reduced), mark_reduced(s, x->b, reduced), mark_reduced(s, x->c, reduced);
+}
+
+static bool load_reduced(const Stage *s, uint32_t load, const bool *reduced) {
+  for (uint32_t i = 0; i < s->exprs.count; i++)
+    if (reduced[i] && s->exprs.data[i].kind == X_LOAD && s->exprs.data[i].a == (int32_t)load) return true;
+  return false;
+}
+
+static void list_spots(Nest *n, bool apart) {
   const Kernel *k = n->kernel;
   const Stage *s = n->stage;
   uint32_t guards = 0;
+  bool *reduced = ARENA_ARRAY(&n->u->arena, bool, s->exprs.count + 1);
+  if (apart) mark_reduced(s, s->before, reduced), mark_reduced(s, s->before2, reduced);
   for (uint32_t i = 0; i < s->loads.count; i++) guards += s->loads.data[i].guard_count;
   n->spots = ARENA_ARRAY(&n->u->arena, Spot, s->loads.count + guards + s->stores.count + s->exprs.count + 1);
   n->guard_spot = ARENA_ARRAY(&n->u->arena, uint32_t, s->loads.count + 1);
   n->expr_spot = ARENA_ARRAY(&n->u->arena, uint32_t, s->exprs.count + 1);
   for (uint32_t i = 0; i < s->loads.count; i++) {
     const uint16_t operand = s->loads.data[i].operand;
-    add_spot(n, &s->loads.data[i].at, operand, k->operand_type[operand]);
+    add_spot(n, &s->loads.data[i].at, operand, k->operand_type[operand], load_reduced(s, i, reduced));
   }
   for (uint32_t i = 0; i < s->loads.count; i++) {
     n->guard_spot[i] = n->spot_count;
     for (unsigned g = 0; g < s->loads.data[i].guard_count; g++)
-      add_spot(n, &s->loads.data[i].guards[g].index, UINT16_MAX, TYPE_I32);
+      add_spot(n, &s->loads.data[i].guards[g].index, UINT16_MAX, TYPE_I32, load_reduced(s, i, reduced));
   }
   n->first_store = n->spot_count;
   for (uint32_t i = 0; i < s->stores.count; i++) {
     const uint16_t operand = s->stores.data[i].operand;
-    add_spot(n, &s->stores.data[i].at, operand, k->operand_type[operand]);
+    add_spot(n, &s->stores.data[i].at, operand, k->operand_type[operand], false);
   }
   for (uint32_t i = 0; i < s->exprs.count; i++) {
     const Expr *x = &s->exprs.data[i];
     n->expr_spot[i] = n->spot_count;
-    if (x->kind == X_INDEX || x->kind == X_RANDOM) add_spot(n, &x->affine, UINT16_MAX, TYPE_I32);
+    if (x->kind == X_INDEX || x->kind == X_RANDOM) add_spot(n, &x->affine, UINT16_MAX, TYPE_I32, reduced[i]);
   }
 }
 
@@ -111,7 +127,7 @@ static void start_spots(Nest *n) {
       at = n->operand[p->operand];
       if (p->at->offset) at = e_gep(n->e, memory_type(n->e, p->type), at, e_i64(n->e, p->at->offset));
     }
-    for (unsigned r = 0; r < n->spot_rows; r++) p->now[r] = at;
+    for (unsigned r = 0; r < p->rows; r++) p->now[r] = at;
   }
 }
 
@@ -162,9 +178,10 @@ void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const
   memcpy(n->operand, operand, sizeof *operand * k->operand_count);
   n->lane = s->combine != COMBINE_NONE && s->order == ORDER_LANES ? s->par + s->red - 1 : s->lane, n->row = s->row;
   n->lanes = n->lane < 0 ? 1 : stage_lanes(k, s);
-  n->rows = rows, n->vectors = 1, n->spot_rows = row_offset ? rows : 1, n->row_count = count;
+  n->panel = -1;
+  n->rows = rows, n->vectors = 1, n->row_count = count;
   if (row_offset) memcpy(n->row_offset, row_offset, sizeof *row_offset * rows);
-  list_spots(n);
+  list_spots(n, row_offset != NULL);
   list_cells(n);
   load_batches(n);
   start_spots(n);
@@ -187,11 +204,11 @@ static V move_spot(Nest *n, const Spot *p, V from, V by) {
 }
 
 static void advance_spot(Nest *n, Spot *p, unsigned axis, V index) {
-  V *before = p->now + (n->level - 1) * n->spot_rows, *after = p->now + n->level * n->spot_rows;
+  V *before = p->now + (n->level - 1) * p->rows, *after = p->now + n->level * p->rows;
   const bool moves = axis < KERNEL_MAX_AXES && p->at->stride[axis];
-  const bool apart = moves && n->row == (int)axis && n->spot_rows > 1;
+  const bool apart = moves && n->row == (int)axis && p->rows > 1;
   V term = moves ? axis_term(n, p->at, axis, index) : NULL;
-  for (unsigned r = 0; r < n->spot_rows; r++) {
+  for (unsigned r = 0; r < p->rows; r++) {
     after[r] = before[r];
     if (!moves) continue;
     if (r && !apart && before[r] == before[0]) { /* the same for all rows */
@@ -251,9 +268,9 @@ int64_t nest_lane_stride(Nest *n, const Affine *at, V *dynamic) {
 
 V nest_spot(Nest *n, uint32_t place, unsigned row, unsigned vector) {
   const Spot *p = &n->spots[place];
-  V at = p->now[n->level * n->spot_rows + (n->spot_rows > 1 ? row : 0)], by = e_i64(n->e, 0);
+  V at = p->now[n->level * p->rows + (p->rows > 1 ? row : 0)], by = e_i64(n->e, 0);
   const bool in_lanes = n->lane >= 0 && n->open & AXIS_BIT(n->lane);
-  if (n->spot_rows == 1 && n->row >= 0 && row) by = axis_term(n, p->at, (unsigned)n->row, e_i64(n->e, row));
+  if (p->rows == 1 && n->row >= 0 && row) by = axis_term(n, p->at, (unsigned)n->row, e_i64(n->e, row));
   if (in_lanes && vector) by = i64_add(n->e, by, axis_term(n, p->at, (unsigned)n->lane, e_i64(n->e, (int64_t)vector * n->lanes)));
   return move_spot(n, p, at, by);
 }

@@ -39,7 +39,8 @@ typedef struct {
   const Affine *at;
   uint16_t operand;    /* an address in this operand; UINT16_MAX: a number */
   uint8_t type;        /* Type of the element */
-  V *now;              /* [level][row]; one row where row indices are consecutive */
+  unsigned rows;       /* 1 where the tile's rows are consecutive */
+  V *now;              /* [level][row] */
 } Spot;
 
 /* An expression's values over the tile. */
@@ -66,7 +67,6 @@ typedef struct Nest {
   unsigned lanes;                 /* of a logical vector; 1: a scalar stage */
   int lane, row;                  /* axes, or -1 */
   unsigned rows, vectors;         /* the tile */
-  unsigned spot_rows;            /* rows kept for each place: 1 where row indices are consecutive */
   V row_offset[NEST_MAX_ROWS];    /* of each row from the first; NULL: consecutive */
   V row_count;                    /* rows that count: those past it repeat the last one and are not stored; NULL: all */
   V mask[NEST_MAX_VECTORS];       /* lanes that exist; NULL: all */
@@ -75,6 +75,9 @@ typedef struct Nest {
   unsigned level, axis_at[NEST_MAX_LEVELS];
   V index[KERNEL_MAX_AXES];       /* of open axes */
   bool in_tile;                   /* of a tile's own function */
+  V red_from, red_to;             /* the part of the first red axis that is meant, NULL: all */
+  struct Nest *rest;              /* a nest of equal axes that reduces what is left, or NULL */
+  int panel;                      /* an operand that has all lanes of a vector always; or -1 */
   unsigned small, wide;           /* axes of up to `small` vectors are written out; longer ones go by `wide` vectors */
   Spot *spots;                  /* loads, then guards in order of loads, stores, expressions' affines */
   uint32_t spot_count, first_guard, first_store;
@@ -84,8 +87,8 @@ typedef struct Nest {
 } Nest;
 
 /* nest.c */
-/* A nest at the builder's place, with the kernel's operands at `operand`. Rows past the first stand at row_offset where that is
- * given (then it and `count` are the nest's row_offset and row_count), else behind each other. */
+/* A nest at the builder's place, with the kernel's operands at `operand`. What the reduction reads in rows past the first
+ * stands at row_offset where that is given (then `count` is the nest's row_count), else rows are consecutive. */
 void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const V *operand, unsigned rows, const V *row_offset, V count);
 /* Opens an axis at `index` (of the first row, of lane 0 of the first vector) and, where `hoist`, evaluates what now can be. */
 void nest_open(Nest *n, unsigned axis, V index, bool hoist);
@@ -160,6 +163,26 @@ void stage_point(Nest *n);
 void stage_wants(Nest *n);
 /* The axes that are open when a stage begins: what depends on these alone is evaluated once for the stage. */
 uint32_t stage_outer(const Nest *n);
+
+/* shape.c: the tile of a contraction. */
+typedef struct {
+  unsigned rows, vectors;
+  bool ragged;         /* a tile may have fewer rows */
+  int32_t packed;      /* the lane operand's expression, where its panel is laid out in scratch; or -1 */
+  int64_t limit;       /* of the first red axis' indices in the panel; what lies beyond is read where it is */
+  bool beyond;         /* there may be more */
+  int64_t panel_bytes; /* of scratch */
+} TileShape;
+bool shape_fits(const Kernel *k, const Stage *s);
+TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s);
+int64_t shape_scratch(const Target *t, const EmitOptions *o, const Kernel *k);
+
+/* pack.c: the lane operand's panel, [k][vectors of lanes]. */
+bool pack_in_blocks(const Nest *n, int32_t expr);
+/* pack(source, panel, lanes that exist, lanes of a panel's row): source is the operand at the first lane and k = 0. */
+V pack_function(Nest *n, int32_t expr, const char *name);
+/* The same by evaluation, at the nest's open par axes. */
+void pack_fill(Nest *n, int32_t expr, V panel);
 
 /* tile.c: a contraction whose tile is a function of its own. */
 bool tile_fits(const Nest *n); /* and this nest is not in that function already */

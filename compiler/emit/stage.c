@@ -89,6 +89,7 @@ static void reduce_all(Nest *n) {
   if (carry.count > 64) DIAG_BUG(n->u->schedule->session, ((Span){0}), "a tile of %u accumulators", carry.count);
   combine_start(n, acc);
   reduce(n, &carry, (void *)(uintptr_t)n->stage->par);
+  if (n->rest) reduce(n->rest, &carry, (void *)(uintptr_t)n->stage->par);
   combine_finish(n, acc);
   if (n->stage->order != ORDER_LANES) return;
   n->vectors = 1; /* the lanes are gone */

@@ -32,7 +32,8 @@ static bool accept(Parser *p, const char *text) {
   const size_t n = strlen(text);
   if (strncmp(p->at, text, n)) return false;
   const char last = text[n - 1], next = p->at[n];
-  const bool word = last >= 'a' && last <= 'z', more = (next >= 'a' && next <= 'z') || (next >= '0' && next <= '9') || next == '_';
+  const bool word = last >= 'a' && last <= 'z',
+             more = (next >= 'a' && next <= 'z') || (next >= '0' && next <= '9') || next == '_';
   if (word && more) return false;
   p->at += n;
   return true;
@@ -127,7 +128,8 @@ static bool read_shape(Parser *p, Shape *shape) {
     if (dims.rank == GRAPH_MAX_RANK) return fail(p, "too many axes");
     if (dims.rank && !expect(p, ",")) return false;
     if (!read_extent(p, &dims.dims[dims.rank])) return false;
-    if (dims.dims[dims.rank] > 0 && !mem_mul(size, dims.dims[dims.rank], &size)) return fail(p, "the shape is too large");
+    if (dims.dims[dims.rank] > 0 && !mem_mul(size, dims.dims[dims.rank], &size))
+      return fail(p, "the shape is too large");
     dims.rank++;
   }
   *shape = shape_of(p->g, &dims);

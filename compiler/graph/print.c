@@ -50,7 +50,8 @@ static void print_node(const Graph *g, Node node, Text *out) {
   else if (prim == P_SLOT)
     text_printf(out, " %lld", (long long)node_attr(g, node)[0]);
   else if (attr_count) {
-    for (uint32_t i = 0; i < attr_count; i++) text_printf(out, "%s%lld", i ? ", " : " {", (long long)node_attr(g, node)[i]);
+    for (uint32_t i = 0; i < attr_count; i++)
+      text_printf(out, "%s%lld", i ? ", " : " {", (long long)node_attr(g, node)[i]);
     text_add(out, "}");
   }
   const size_t width = out->length - begin;

@@ -41,7 +41,8 @@ static bool dims_equal(const Dims *a, const Dims *b) {
 }
 
 static const char *need_attrs(const Rule *r, uint32_t count) {
-  return r->attr_count == count ? NULL : arena_printf(&r->g->session->arena, "%u attributes, not %u", count, r->attr_count);
+  return r->attr_count == count ? NULL
+                                : arena_printf(&r->g->session->arena, "%u attributes, not %u", count, r->attr_count);
 }
 
 /* Axes of a tensor of this rank, strictly ascending. */
@@ -67,7 +68,8 @@ static const char *rule_const(const Rule *r) {
   double value;
   memcpy(&value, r->attr, sizeof value);
   if (r->type == TYPE_BOOL) NEED(value == 0 || value == 1, "a bool is 0 or 1");
-  if (r->type == TYPE_I32) NEED(value == trunc(value) && value >= -0x1p31 && value < 0x1p31, "not an integer of 32 bits");
+  if (r->type == TYPE_I32)
+    NEED(value == trunc(value) && value >= -0x1p31 && value < 0x1p31, "not an integer of 32 bits");
   return NULL;
 }
 
@@ -188,7 +190,8 @@ static const char *rule_reshape(const Rule *r) {
   for (;;) {
     int64_t before = 1, after = 1;
     for (; i < in->rank && !dim_is_batch(in->dims[i]); i++) NEED(mem_mul(before, in->dims[i], &before), "too large");
-    for (; o < r->out->rank && !dim_is_batch(r->out->dims[o]); o++) NEED(mem_mul(after, r->out->dims[o], &after), "too large");
+    for (; o < r->out->rank && !dim_is_batch(r->out->dims[o]); o++)
+      NEED(mem_mul(after, r->out->dims[o], &after), "too large");
     NEED(before == after, "the sizes differ");
     if (i == in->rank || o == r->out->rank) break;
     NEED(in->dims[i++] == r->out->dims[o++], "the batch axes differ");
@@ -222,7 +225,8 @@ static const char *rule_slice(const Rule *r) {
       continue;
     }
     NEED(start >= 0 && count >= 0 && step >= 1, "start and count must be >= 0, the step >= 1");
-    NEED(start <= extent && (count == 0 || (start < extent && count - 1 <= (extent - 1 - start) / step)), "reaches past the end");
+    NEED(start <= extent && (count == 0 || (start < extent && count - 1 <= (extent - 1 - start) / step)),
+         "reaches past the end");
   }
   return NULL;
 }
@@ -239,7 +243,8 @@ static const char *rule_pad(const Rule *r) {
       continue;
     }
     int64_t n;
-    NEED(mem_mul(extent ? extent - 1 : 0, between, &n) && mem_add(n, extent, &n) && mem_add(n, low, &n) && mem_add(n, high, &n),
+    NEED(mem_mul(extent ? extent - 1 : 0, between, &n) && mem_add(n, extent, &n) && mem_add(n, low, &n) &&
+             mem_add(n, high, &n),
          "too large");
     NEED(r->out->dims[i] == n, "an extent is not that of the padded axis");
   }
@@ -372,8 +377,11 @@ static const char *check_node(const Graph *g, Node node) {
     const Node in = node_in(g, node, i);
     NEED(in.id > 0 && in.id < node.id, "an input does not come before it");
   }
-  if (d->attr) NEED(d->attr < g->attrs.count && (uint64_t)g->attrs.data[d->attr] < g->attrs.count - d->attr, "attributes are out of range");
-  const Rule rule = {g, node, d->type, node_dims(g, node), d->attr ? node_attr(g, node) : NULL, node_attr_count(g, node)};
+  if (d->attr)
+    NEED(d->attr < g->attrs.count && (uint64_t)g->attrs.data[d->attr] < g->attrs.count - d->attr,
+         "attributes are out of range");
+  const Rule rule = {
+      g, node, d->type, node_dims(g, node), d->attr ? node_attr(g, node) : NULL, node_attr_count(g, node)};
   return rules[d->prim](&rule);
 }
 

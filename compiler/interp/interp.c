@@ -39,7 +39,8 @@ static View view_of(const Interp *t, Node node) {
   for (uint32_t i = v.rank; i-- > 0;) {
     v.dims[i] = dim_is_batch(dims->dims[i]) ? t->input->batch[DIM_BATCH - dims->dims[i]] : dims->dims[i];
     v.strides[i] = v.count;
-    if (!mem_mul(v.count, v.dims[i], &v.count)) DIAG_BUG(t->g->session, node_data(t->g, node)->span, "%%%u is too large", node.id);
+    if (!mem_mul(v.count, v.dims[i], &v.count))
+      DIAG_BUG(t->g->session, node_data(t->g, node)->span, "%%%u is too large", node.id);
   }
   return v;
 }
@@ -63,7 +64,8 @@ static void eval_slot(Loop *l) {
   const double *from = t->input->slots ? t->input->slots[l->attr[0]] : NULL;
   if (!from && l->out.count) {
     const char *name = t->g->slots.data[l->attr[0]].name;
-    DIAG_BUG(t->g->session, node_data(t->g, l->node)->span, "no values for slot %lld (%s)", (long long)l->attr[0], name ? name : "");
+    DIAG_BUG(t->g->session, node_data(t->g, l->node)->span, "no values for slot %lld (%s)", (long long)l->attr[0],
+             name ? name : "");
   }
   if (l->out.count) memcpy(l->to, from, sizeof *from * (size_t)l->out.count);
 }
@@ -372,7 +374,8 @@ static void evaluate(Interp *t, Node node) {
   Loop l = {.interp = t, .node = node, .type = (Type)data->type, .out = view_of(t, node)};
   l.attr_count = node_attr_count(t->g, node);
   l.attr = l.attr_count ? node_attr(t->g, node) : NULL;
-  if ((uint64_t)l.out.count > SIZE_MAX / sizeof *l.to) DIAG_BUG(t->g->session, data->span, "%%%u is too large", node.id);
+  if ((uint64_t)l.out.count > SIZE_MAX / sizeof *l.to)
+    DIAG_BUG(t->g->session, data->span, "%%%u is too large", node.id);
   l.to = mem_alloc(sizeof *l.to * (size_t)(l.out.count ? l.out.count : 1));
   loops[data->prim](&l);
   if (l.type == TYPE_F32 && t->input->round_f32) {

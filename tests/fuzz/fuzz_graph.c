@@ -16,7 +16,8 @@ static bool is_small(const Graph *g) {
   for (uint32_t i = 1; i < g->nodes.count; i++) {
     int64_t size;
     if (!dims_size(node_dims(g, (Node){i}), 2, &size) || !mem_add(total, size, &total) || total > 10000) return false;
-    if (node_has(g, (Node){i}, K_CONTRACTION | K_REDUCTION) && (!dims_size(node_dims(g, node_in(g, (Node){i}, 0)), 2, &size) || size > 100))
+    if (node_has(g, (Node){i}, K_CONTRACTION | K_REDUCTION) &&
+        (!dims_size(node_dims(g, node_in(g, (Node){i}, 0)), 2, &size) || size > 100))
       return false;
   }
   return true;

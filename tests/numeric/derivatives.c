@@ -1,5 +1,5 @@
 /* Every primitive's derivative rules: first and second order against differences, symmetry, adjointness of the linear
- * ones, over shapes and attributes drawn at random. The loop runs over the table, so that a new row is tested unnamed. */
+ * ones, over shapes and attributes drawn at random. The loop runs over the table: a new row is tested unnamed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -46,11 +46,12 @@ static int report(void **state) {
 static const Dims shapes[] = {{0}, {1, {1}}, {1, {7}}, {3, {3, 1, 5}}, {2, {DIM_BATCH, 4}}, {2, {DIM_BATCH, 331}}};
 #define SHAPES (sizeof shapes / sizeof *shapes)
 
-/* A slot whose values lie on a grid of 64 steps, `part` of a step off: no value of two slots is equal, none is a kink. */
+/* A slot whose values lie on a grid of 64 steps, `part` of a step off: no two are equal, none is a kink. */
 static Node grid_slot(RandomGraph *r, const PrimInfo *info, const Dims *dims, double part) {
   const Node n = rg_slot(r, SLOT_PARAM, TYPE_F64, dims, 0, 1);
   double *v = r->values[r->g->slots.count - 1];
-  for (int64_t i = 0; i < rg_size(r, dims); i++) v[i] = info->low + (info->high - info->low) * (rg_below(r, 64) + part) / 64;
+  for (int64_t i = 0; i < rg_size(r, dims); i++)
+    v[i] = info->low + (info->high - info->low) * (rg_below(r, 64) + part) / 64;
   return n;
 }
 

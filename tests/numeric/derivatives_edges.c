@@ -17,14 +17,16 @@ typedef Node Build(Graph *g, Node x); /* x: F64 [n]; the sum of the result's ele
 
 static void expect(const char *name, const double *got, const double *want, int64_t n) {
   for (int64_t i = 0; i < n; i++) {
-    const bool same = isnan(want[i]) ? isnan(got[i]) : got[i] == want[i] || fabs(got[i] - want[i]) <= 1e-14 * fabs(want[i]);
+    const bool same =
+        isnan(want[i]) ? isnan(got[i]) : got[i] == want[i] || fabs(got[i] - want[i]) <= 1e-14 * fabs(want[i]);
     if (!same) fail_msg("%s, element %d: %.17g, not %.17g", name, (int)i, got[i], want[i]);
   }
 }
 
-/* The values of sum(build(x)), its gradient and, as the gradient of the gradient's sum, its second derivative. NULL: not
- * looked at. */
-static void check(const char *name, Build *build, int64_t n, const double *x, const double *first, const double *second) {
+/* The values of sum(build(x)), its gradient and, as the gradient of the gradient's sum, its second derivative. NULL:
+ * not looked at. */
+static void check(const char *name, Build *build, int64_t n, const double *x, const double *first,
+                  const double *second) {
   Session session = {0};
   RandomGraph r = rg_new(&session, 1, TYPE_F64);
   const Dims dims = {1, {n}};
@@ -79,6 +81,8 @@ static Node b_pow0(Graph *g, Node x) { return B(POW, x, N(0)); }
 static Node b_pow1(Graph *g, Node x) { return B(POW, x, N(1)); }
 static Node b_pow2(Graph *g, Node x) { return B(POW, x, N(2)); }
 static Node b_pow3(Graph *g, Node x) { return B(POW, x, N(3)); }
+static Node b_pow25(Graph *g, Node x) { return B(POW, x, N(2.5)); }
+static Node b_pow5(Graph *g, Node x) { return B(POW, x, N(5)); }
 static Node b_zero_to(Graph *g, Node x) { return B(POW, N(0), x); }
 static Node b_base_of_zero(Graph *g, Node x) { /* x^b with b a computed zero */
   return B(POW, x, build_mul(g, N(0), U(EXP, build_stop(g, x))));
@@ -94,6 +98,8 @@ static void test_zeros(void **state) {
   check("x^1", b_pow1, 3, VALUES(-2, 0, 3), VALUES(1, 1, 1), VALUES(0, 0, 0));
   check("x^2", b_pow2, 3, VALUES(-2, 0, 3), VALUES(-4, 0, 6), VALUES(2, 2, 2));
   check("x^3", b_pow3, 3, VALUES(-2, 0, 3), VALUES(12, 0, 27), VALUES(-12, 0, 18));
+  check("x^2.5", b_pow25, 2, VALUES(0, 4), VALUES(0, 20), VALUES(0, 7.5));
+  check("x^5", b_pow5, 3, VALUES(-2, 0, 1), VALUES(80, 0, 5), VALUES(-160, 0, 20));
   check("0^x by x", b_zero_to, 2, VALUES(0.5, 2), VALUES(0, 0), NULL);
   check("x^0, computed", b_base_of_zero, 3, VALUES(-2, 0, 3), VALUES(0, 0, 0), NULL);
   check("atan2(x, 0)", b_atan2_y, 2, VALUES(0, 1), VALUES(0, 0), VALUES(0, 0));
@@ -115,7 +121,8 @@ static Node b_through(Graph *g, Node x) { /* through movements and sums, then a 
   const Dims dims = {2, {2, 3}};
   const Node rows = build_broadcast(g, x, shape_of(g, &dims), &(int64_t){1}), safe = U(SQRT, rows);
   const Node ok = build_broadcast(g, B(LT, N(0), x), shape_of(g, &dims), &(int64_t){1});
-  return build_transpose(g, build_select(g, ok, safe, build_full(g, TYPE_F64, 0, shape_of(g, &dims))), (const int64_t[]){1, 0});
+  return build_transpose(g, build_select(g, ok, safe, build_full(g, TYPE_F64, 0, shape_of(g, &dims))),
+                         (const int64_t[]){1, 0});
 }
 
 static void test_not_taken(void **state) {
@@ -161,7 +168,8 @@ static void test_special(void **state) {
       grad_reverse(r.g, d[0], NODE_NONE, &x, 1, &d[1]);
       double *v = d[1].id ? rg_values(&r, d[1], &(int64_t){0}) : mem_zero(1, sizeof *v);
       const double want = order ? p->second : p->first;
-      if (!(v[0] == want || fabs(v[0] - want) <= 4e-15)) fail_msg("%s at %g, order %d: %.17g, not %.17g", prim_info(p->prim)->word, p->x, order + 1, v[0], want);
+      if (!(v[0] == want || fabs(v[0] - want) <= 4e-15))
+        fail_msg("%s at %g, order %d: %.17g, not %.17g", prim_info(p->prim)->word, p->x, order + 1, v[0], want);
       free(v);
       if (!d[1].id) break;
       d[0] = d[1];
@@ -172,7 +180,10 @@ static void test_special(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_kinks), cmocka_unit_test(test_zeros), cmocka_unit_test(test_not_taken), cmocka_unit_test(test_special),
+      cmocka_unit_test(test_kinks),
+      cmocka_unit_test(test_zeros),
+      cmocka_unit_test(test_not_taken),
+      cmocka_unit_test(test_special),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
-/* The oracle's values: each structural primitive against numbers written out by hand, random draws against the published
- * vectors, integers, casts and sums at their limits. Every row of the table that is structural has a case here. */
+/* The oracle's values: each structural primitive against numbers written out by hand, random draws against the
+ * published vectors, integers, casts and sums at their limits. Every row of the table that is structural has a case
+ * here. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,14 +10,23 @@
 
 #include "random_graph.h"
 
-/* Slots: a f64 [2, 3] = 1 .. 6, k i32 [4] = 5 -2 7 7, p bool [3] = 1 0 1, b f64 [batch, 2] = 1 .. 6 with batch 3, s f64 [] = 2. */
+/* Slots, with batch 3: a and b are 1 .. 6, k is 5 -2 7 7, p 1 0 1, s 2, n what is hard. The case is node 7. */
 static const char head[] =
     "graph f64 marks 1\n"
-    "slot 0 param \"a\" f64 [2, 3]\nslot 1 input \"k\" i32 [4]\nslot 2 input \"p\" bool [3]\nslot 3 input \"b\" f64 [batch, 2]\n"
-    "slot 4 param \"s\" f64 []\nslot 5 param \"n\" f64 [4]\n"
-    "%1 = slot 0 : f64 [2, 3]\n%2 = slot 1 : i32 [4]\n%3 = slot 2 : bool [3]\n%4 = slot 3 : f64 [batch, 2]\n%5 = slot 4 : f64 []\n"
+    "slot 0 param \"a\" f64 [2, 3]\n"
+    "slot 1 input \"k\" i32 [4]\n"
+    "slot 2 input \"p\" bool [3]\n"
+    "slot 3 input \"b\" f64 [batch, 2]\n"
+    "slot 4 param \"s\" f64 []\n"
+    "slot 5 param \"n\" f64 [4]\n"
+    "%1 = slot 0 : f64 [2, 3]\n"
+    "%2 = slot 1 : i32 [4]\n"
+    "%3 = slot 2 : bool [3]\n"
+    "%4 = slot 3 : f64 [batch, 2]\n"
+    "%5 = slot 4 : f64 []\n"
     "%6 = slot 5 : f64 [4]\n";
-static const double a[] = {1, 2, 3, 4, 5, 6}, k[] = {5, -2, 7, 7}, p[] = {1, 0, 1}, s[] = {2}, n[] = {1, NAN, -INFINITY, 1e300};
+static const double a[] = {1, 2, 3, 4, 5, 6}, k[] = {5, -2, 7, 7}, p[] = {1, 0, 1}, s[] = {2},
+                    n[] = {1, NAN, -INFINITY, 1e300};
 static const double *const slots[] = {a, k, p, a, s, n};
 
 typedef struct {
@@ -36,7 +46,8 @@ static const Case cases[] = {
     {"extent {2} : f64 []", IS(9)},
     {"iota : i32 [4]", IS(0, 1, 2, 3)},
     {"iota : i32 [batch]", IS(0, 1, 2)},
-    {"random {0, 0} : f32 []", IS((0x6627e8d5 >> 8) * 0x1p-24)}, /* Philox of counter 0 and key 0: 6627e8d5 e169c58d bc57ac4c 9b00dbd8 */
+    /* Philox of counter 0 and key 0: 6627e8d5 e169c58d bc57ac4c 9b00dbd8 */
+    {"random {0, 0} : f32 []", IS((0x6627e8d5 >> 8) * 0x1p-24)},
     {"random {0, 0} : f64 []", IS((double)(0x6627e8d5e169c58du >> 11) * 0x1p-53)},
     {"neg %2 : i32 [4]", IS(-5, 2, -7, -7)},
     {"mul %2 %2 : i32 [4]", IS(25, 4, 49, 49)},
@@ -109,7 +120,8 @@ static void test_values(void **state) {
       assert_int_equal(count, cases[i].count);
       for (int64_t e = 0; e < count; e++) {
         const double want = cases[i].values[e];
-        if (!(v[e] == want || (isnan(v[e]) && isnan(want)))) fail_msg("%s, element %d: %.17g, not %.17g", cases[i].text, (int)e, v[e], want);
+        if (!(v[e] == want || (isnan(v[e]) && isnan(want))))
+          fail_msg("%s, element %d: %.17g, not %.17g", cases[i].text, (int)e, v[e], want);
       }
       seen[node_prim(g, (Node){7})] = true;
       interp_free(t);
@@ -129,8 +141,9 @@ static void test_elementwise(void **state) {
     const char *word;
     double (*one)(double);
     double (*two)(double, double);
-  } functions[] = {M(exp), M(expm1), M(log), M(log1p), M(sqrt), M(cbrt), M(sin), M(cos), M(tan), M(asin), M(acos), M(atan), M(sinh), M(cosh),
-                   M(tanh), M(erf), M(erfc), M(floor), M(ceil), M(trunc), {"round", nearbyint, NULL}, {"abs", fabs, NULL}, M2(pow), M2(atan2),
+  } functions[] = {M(exp),   M(expm1), M(log),   M(log1p), M(sqrt), M(cbrt), M(sin),  M(cos),   M(tan),  M(asin),
+                   M(acos),  M(atan),  M(sinh),  M(cosh),  M(tanh), M(erf),  M(erfc), M(floor), M(ceil), M(trunc),
+                   M2(pow),  M2(atan2), {"round", nearbyint, NULL}, {"abs", fabs, NULL},
                    {"max", NULL, fmax}, {"min", NULL, fmin}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     const Prim q = prim_find(functions[i].word);
@@ -143,7 +156,8 @@ static void test_elementwise(void **state) {
     }
   }
   const double round_half_to_even[] = {-2.5, -2, -1.5, -2, 0.5, 0, 1.5, 2, 2.5, 2};
-  for (int i = 0; i < 10; i += 2) assert_true(prim_info(P_ROUND)->value(round_half_to_even[i], 0, 0) == round_half_to_even[i + 1]);
+  for (int i = 0; i < 10; i += 2)
+    assert_true(prim_info(P_ROUND)->value(round_half_to_even[i], 0, 0) == round_half_to_even[i + 1]);
 }
 
 static double scalar_of(Graph *g, const InterpInput *input, Node node) {
@@ -210,7 +224,8 @@ static void test_random(void **state) {
         const double c = kind ? v[i] : (v[i] - 0.5) * sqrt(12);
         sum += c, squares += c * c, cubes += c * c * c;
       }
-      assert_true(fabs(sum / (double)count) < 0.02 && fabs(squares / (double)count - 1) < 0.02 && fabs(cubes / (double)count) < 0.06);
+      assert_true(fabs(sum / (double)count) < 0.02 && fabs(squares / (double)count - 1) < 0.02 &&
+                  fabs(cubes / (double)count) < 0.06);
       input.batch[0] = 1; /* an element's draw does not depend on how many there are */
       Interp *small = interp_new(g, &input);
       assert_memory_equal(interp_value(small, r, NULL), v, sizeof *v * 1000);

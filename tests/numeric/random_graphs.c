@@ -1,5 +1,5 @@
-/* Random typed graphs: every rule kept, printed and parsed alike, rebuilt to the same values, and the gradient of the loss
- * equal to its slope along a random direction. GRADC_RANDOM_GRAPHS sets their number. */
+/* Random typed graphs: every rule kept, printed and parsed alike, rebuilt to the same values, and the gradient of the
+ * loss equal to its slope along a random direction. GRADC_RANDOM_GRAPHS sets their number. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,10 +24,12 @@ static double outputs_difference(const RandomGraph *r, const Graph *b) {
   double worst = r->g->outputs.count == b->outputs.count ? 0 : INFINITY;
   for (uint32_t i = 0; i < r->g->outputs.count && worst < INFINITY; i++) {
     int64_t na, nb;
-    const double *va = interp_value(ta, r->g->outputs.data[i].node, &na), *vb = interp_value(tb, b->outputs.data[i].node, &nb);
+    const double *va = interp_value(ta, r->g->outputs.data[i].node, &na),
+                 *vb = interp_value(tb, b->outputs.data[i].node, &nb);
     if (na != nb) worst = INFINITY;
     for (int64_t k = 0; k < na && na == nb; k++) {
-      const double e = va[k] == vb[k] || (isnan(va[k]) && isnan(vb[k])) ? 0 : fabs(va[k] - vb[k]) / fmax(1, fabs(va[k]));
+      const double e =
+          va[k] == vb[k] || (isnan(va[k]) && isnan(vb[k])) ? 0 : fabs(va[k] - vb[k]) / fmax(1, fabs(va[k]));
       worst = e <= worst ? worst : isnan(e) ? INFINITY : e;
     }
   }
@@ -86,7 +88,8 @@ static void test_random_graphs(void **state) {
   uint64_t nodes = 0;
   for (uint64_t seed = 0; seed < count; seed++) {
     Session session = {0};
-    RandomGraph r = random_graph(&session, seed, seed % 2 ? TYPE_F64 : TYPE_F32, 5 + (uint32_t)(seed % 30), seed % 4 == 0);
+    RandomGraph r =
+        random_graph(&session, seed, seed % 2 ? TYPE_F64 : TYPE_F32, 5 + (uint32_t)(seed % 30), seed % 4 == 0);
     nodes += r.g->nodes.count;
     const char *why = graph_verify(r.g);
     if (why) fail_msg("seed %llu: %s", (unsigned long long)seed, why);
@@ -95,7 +98,8 @@ static void test_random_graphs(void **state) {
     worst = fmax(worst, check_gradient(&r, seed));
     random_graph_free(&r), session_free(&session);
   }
-  print_message("%llu graphs, %llu nodes, largest error of a gradient %.2g\n", (unsigned long long)count, (unsigned long long)nodes, worst);
+  print_message("%llu graphs, %llu nodes, largest error of a gradient %.2g\n", (unsigned long long)count,
+                (unsigned long long)nodes, worst);
 }
 
 int main(void) {

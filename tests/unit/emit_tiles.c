@@ -1,4 +1,5 @@
 /* Emitted contractions against plain loops, bit for bit, whatever the tile, the threads and the processor. */
+#define _GNU_SOURCE /* memmem */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -80,6 +81,7 @@ static void test_batches(void **state) {
   check_product((Product){18, 20, BATCH(0), 11, 't', TYPE_F32, true, 4});
   check_product((Product){18, 20, BATCH(0), 0, 't', TYPE_F32, true, 4});
   check_product((Product){6, BATCH(0), 5, 21, 'n', TYPE_F32, false, 1});
+  check_product((Product){30, 40, BATCH(0), 530, 't', TYPE_F32, false, 8}); /* deeper than a panel of run-time depth */
 }
 
 /* y[s, h, i, j] = sum over k, l of q[s, i, h, k, l] * w[h, j, l, k]: outer axes, two red axes, other orders in memory. */
@@ -116,8 +118,71 @@ static void test_window(void **state) {
   kb_close(&b);
 }
 
+/* A lane operand that is computed, with zeros outside: its panel holds the values. */
+static void test_computed_operand(void **state) {
+  Build b;
+  kb_open(&b);
+  const uint32_t x = kb_buffer(&b, TYPE_F32, 2, 18, 7), w = kb_buffer(&b, TYPE_F32, 2, 30, 7), y = kb_buffer(&b, TYPE_F32, 2, 18, 37);
+  Kernel *k = kb_kernel(&b, 0, 0);
+  Stage *t = kb_stage(k, 2, 1, 18, 37, 7);
+  t->combine = COMBINE_FMA, t->lane = 1, t->row = 0;
+  t->before = kb_load(&b, t, x, kb_affine(0, 3, 7, 0, 1));
+  const int32_t part = kb_load(&b, t, w, kb_affine(-3 * 7, 3, 0, 7, 1));
+  kb_guard(&b, t, kb_affine(-3, 3, 0, 1, 0), 30, 1);
+  t->before2 = kb_prim(t, P_MAX, TYPE_F32, part, kb_const(t, TYPE_F32, 0), -1);
+  kb_store(k, t, y, kb_affine(0, 3, 37, 1, 0), kb_acc(t), false);
+  for (int threads = 1; threads < 3; threads++) assert_true(kb_check(&b, &(EmitOptions){.keep_ir = true}, threads, true) == 0);
+  kb_close(&b);
+}
+
+/* Instructions of the innermost loops that multiply and add, and those among them that touch the stack. */
+static void count_spills(const char *text, int *loops, int *spills) {
+  *loops = *spills = 0;
+  for (const char *line = text; line && *line;) {
+    const char *end = strchr(line, '\n');
+    const size_t n = end ? (size_t)(end - line) : strlen(line);
+    if (n > 4 && !strncmp(line, ".LBB", 4)) { /* a block: does it jump back to itself? */
+      const size_t label = strcspn(line, ":");
+      int fma = 0, stack = 0;
+      for (const char *p = end ? end + 1 : NULL; p && *p && strncmp(p, ".LBB", 4);) {
+        const char *stop = strchr(p, '\n');
+        const size_t length = stop ? (size_t)(stop - p) : strlen(p);
+        if (memmem(p, length, "vfmadd", 6)) fma++;
+        if (memmem(p, length, "(%rsp)", 6) || memmem(p, length, "(%rbp)", 6)) stack++;
+        if (fma && p[0] == '\t' && p[1] == 'j' && memmem(p, length, line, label) && p[length - 1] == line[label - 1]) {
+          ++*loops, *spills += stack;
+          break;
+        }
+        p = stop ? stop + 1 : NULL;
+      }
+    }
+    line = end ? end + 1 : NULL;
+  }
+}
+
+/* The chosen tiles keep their accumulators in registers. */
+static void test_no_spills(void **state) {
+  static const char *const cpus[] = {"x86-64-v3", "x86-64-v4"};
+  static const Product products[] = {{64, 128, 784, 0, 'n', TYPE_F32, false, 4}, {784, 128, BATCH(0), 8, 't', TYPE_F32, true, 4},
+                                     {64, 784, 128, 0, 'T', TYPE_F32, false, 4}, {BATCH(0), 512, 96, 8, 'n', TYPE_F32, false, 4},
+                                     {BATCH(0), 10, 128, 8, 'n', TYPE_F32, false, 4}, {96, 32, 64, 8, 'n', TYPE_F64, false, 4}};
+  for (size_t c = 0; c < 2; c++)
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+      Build b;
+      EmitResult code;
+      int loops, spills;
+      build_product(&b, &products[i]);
+      emit_schedule(&b.s, "entry", 0, &(EmitOptions){.cpu = cpus[c], .keep_asm = true}, &code);
+      count_spills(code.assembly, &loops, &spills);
+      if (getenv("SHOW")) puts(code.assembly);
+      if (loops == 0 || spills) fail_msg("%s, product %zu: %d stack references in %d loops", cpus[c], i, spills, loops);
+      free(code.object), free(code.assembly);
+      kb_close(&b);
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_products), cmocka_unit_test(test_batches), cmocka_unit_test(test_many_axes),
-                                     cmocka_unit_test(test_window)};
+                                     cmocka_unit_test(test_window), cmocka_unit_test(test_computed_operand), cmocka_unit_test(test_no_spills)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,14 +9,23 @@
 #include "model_graph.h"
 #include "random_graph.h"
 
-/* The value of the last line over x, y: f32 [batch, 4] (%1, %2), w: f32 [4, 3] (%3), p: bool [batch, 4] (%4), k: i32 [batch]
- * (%5), s: f32 [] (%6), t: f32 [2, batch, 4] (%7). */
+/* What the cases are written over; a case's value is its last line's. */
 static const char head[] =
     "graph f32 marks 1\n"
-    "slot 0 input \"x\" f32 [batch, 4]\nslot 1 input \"y\" f32 [batch, 4]\nslot 2 param \"w\" f32 [4, 3]\n"
-    "slot 3 input \"p\" bool [batch, 4]\nslot 4 input \"k\" i32 [batch]\nslot 5 param \"s\" f32 []\nslot 6 input \"t\" f32 [2, batch, 4]\n"
-    "%1 = slot 0 : f32 [batch, 4]\n%2 = slot 1 : f32 [batch, 4]\n%3 = slot 2 : f32 [4, 3]\n%4 = slot 3 : bool [batch, 4]\n"
-    "%5 = slot 4 : i32 [batch]\n%6 = slot 5 : f32 []\n%7 = slot 6 : f32 [2, batch, 4]\n";
+    "slot 0 input \"x\" f32 [batch, 4]\n"
+    "slot 1 input \"y\" f32 [batch, 4]\n"
+    "slot 2 param \"w\" f32 [4, 3]\n"
+    "slot 3 input \"p\" bool [batch, 4]\n"
+    "slot 4 input \"k\" i32 [batch]\n"
+    "slot 5 param \"s\" f32 []\n"
+    "slot 6 input \"t\" f32 [2, batch, 4]\n"
+    "%1 = slot 0 : f32 [batch, 4]\n"
+    "%2 = slot 1 : f32 [batch, 4]\n"
+    "%3 = slot 2 : f32 [4, 3]\n"
+    "%4 = slot 3 : bool [batch, 4]\n"
+    "%5 = slot 4 : i32 [batch]\n"
+    "%6 = slot 5 : f32 []\n"
+    "%7 = slot 6 : f32 [2, batch, 4]\n";
 
 static const char *const cases[][2] = {
     {"%8 = neg %1 : f32 [batch, 4]", "-x"},
@@ -25,10 +34,13 @@ static const char *const cases[][2] = {
     {"%8 = div %1 %2 : f32 [batch, 4]\n%9 = div %1 %8 : f32 [batch, 4]", "x / (x / y)"},
     {"%8 = div %1 %2 : f32 [batch, 4]\n%9 = mul %8 %1 : f32 [batch, 4]", "x / y * x"},
     {"%8 = mul %1 %1 : f32 [batch, 4]", "x^2"},
-    {"%8 = const -2.0 : f32 []\n%9 = broadcast %8 : f32 [batch, 4]\n%10 = mul %1 %9 : f32 [batch, 4]\n%11 = add %2 %10 : f32 [batch, 4]", "y - 2 * x"},
+    {"%8 = const -2.0 : f32 []\n%9 = broadcast %8 : f32 [batch, 4]\n%10 = mul %1 %9 : f32 [batch, 4]\n"
+     "%11 = add %2 %10 : f32 [batch, 4]",
+     "y - 2 * x"},
     {"%8 = const 0.1 : f32 []\n%9 = broadcast %8 : f32 [batch, 4]\n%10 = lt %9 %1 : bool [batch, 4]", "x > 0.1"},
     {"%8 = const 0.0 : f32 []\n%9 = broadcast %8 : f32 [batch, 4]\n%10 = select %4 %1 %9 : f32 [batch, 4]", "[p] * x"},
-    {"%8 = const 0.0 : f32 []\n%9 = broadcast %8 : f32 [batch, 4]\n%10 = select %4 %9 %1 : f32 [batch, 4]", "[not p] * x"},
+    {"%8 = const 0.0 : f32 []\n%9 = broadcast %8 : f32 [batch, 4]\n%10 = select %4 %9 %1 : f32 [batch, 4]",
+     "[not p] * x"},
     {"%8 = select %4 %1 %2 : f32 [batch, 4]", "if p then x else y"},
     {"%8 = cast %4 : f32 [batch, 4]", "[p]"},
     {"%8 = cast %1 : i32 [batch, 4]", "int(x)"},
@@ -51,7 +63,9 @@ static const char *const cases[][2] = {
     {"%8 = sum %1 {0} : f32 [4]", "sum_batch(x)"},
     {"%8 = reduce_max %7 {0, 2} : f32 [batch]", "max_i_j(t)"},
     {"%8 = argmax %1 {1} : i32 [batch]", "argmax_i(x)"},
-    {"%8 = iota : i32 [4]\n%9 = broadcast %8 {1} : i32 [batch, 4]\n%10 = broadcast %5 {0} : i32 [batch, 4]\n%11 = eq %9 %10 : bool [batch, 4]", "i == k"},
+    {"%8 = iota : i32 [4]\n%9 = broadcast %8 {1} : i32 [batch, 4]\n"
+     "%10 = broadcast %5 {0} : i32 [batch, 4]\n%11 = eq %9 %10 : bool [batch, 4]",
+     "i == k"},
     {"%8 = iota : i32 [batch]\n%9 = eq %8 %5 : bool [batch]", "batch_index == k"},
     {"%8 = contract %1 %3 {0, 1, 1, 0} : f32 [batch, 3]", "x @ w"},
     {"%8 = contract %1 %2 {0, 1, 0, 0} : f32 [4, 4]", "x' @ y"},
@@ -60,7 +74,9 @@ static const char *const cases[][2] = {
     {"%8 = contract %7 %7 {1, 1, 0, 0, 2, 2} : f32 [2, batch, batch]", "t @ t'"},
     {"%8 = contract %6 %1 {0, 0} : f32 [batch, 4]", "outer(s, x)"},
     {"%8 = contract %7 %1 {1, 1, 1, 0, 2, 1} : f32 [batch, 2]", "sum[cab, ab -> ac](t, x)"},
-    {"%8 = contract %1 %3 {0, 1, 1, 0} : f32 [batch, 3]\n%9 = add %8 %8 : f32 [batch, 3]\n%10 = mul %8 %9 : f32 [batch, 3]", "(x @ w) * (x @ w + x @ w)"},
+    {"%8 = contract %1 %3 {0, 1, 1, 0} : f32 [batch, 3]\n%9 = add %8 %8 : f32 [batch, 3]\n"
+     "%10 = mul %8 %9 : f32 [batch, 3]",
+     "(x @ w) * (x @ w + x @ w)"},
     {"%8 = random {1, 7} : f32 [batch]", "normal#7"},
     {"%8 = number {0} : f64 []\n%9 = extent {0} : f64 []\n%10 = div %8 %9 : f64 []", "step / batch"},
 };
@@ -83,7 +99,12 @@ static void test_expressions(void **state) {
 }
 
 static const char source[] =
-    "model m {\n  input x: [4]\n  let h = x |> dense(5) |> relu |> tanh\n  let z = h |> dense(3)\n  loss cross_entropy(z, y)\n}\n";
+    "model m {\n"
+    "  input x: [4]\n"
+    "  let h = x |> dense(5) |> relu |> tanh\n"
+    "  let z = h |> dense(3)\n"
+    "  loss cross_entropy(z, y)\n"
+    "}\n";
 
 static Span span_of(const char *word) {
   const uint32_t at = (uint32_t)(strstr(source, word) - source) + 1;
@@ -101,7 +122,8 @@ static void test_network(void **state) {
   const uint32_t w2 = mg_slot(g, SLOT_PARAM, "dense_2.W", TYPE_F32, mg_shape(g, 2, 5, 3));
   const uint32_t b2 = mg_slot(g, SLOT_PARAM, "t1", TYPE_F32, mg_shape(g, 1, 3, 0)); /* a name that would be ours */
   g->span = span_of("let h");
-  const Node h = build_unary(g, P_TANH, mg_relu(g, mg_dense(g, build_slot(g, x), build_slot(g, w1), build_slot(g, b1))));
+  const Node h =
+      build_unary(g, P_TANH, mg_relu(g, mg_dense(g, build_slot(g, x), build_slot(g, w1), build_slot(g, b1))));
   g->span = span_of("let z");
   const Node z = mg_dense(g, h, build_slot(g, w2), build_slot(g, b2));
   g->span = span_of("loss");
@@ -156,6 +178,7 @@ static void test_random(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_expressions), cmocka_unit_test(test_network), cmocka_unit_test(test_random)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_expressions), cmocka_unit_test(test_network),
+                                     cmocka_unit_test(test_random)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

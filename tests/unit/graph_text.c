@@ -52,7 +52,9 @@ static void test_round_trip(void **state) {
       int64_t attr[64];
       const uint32_t attrs = node_attr_count(again, n);
       if (attrs) memcpy(attr, node_attr(again, n), sizeof *attr * attrs);
-      if (node_has(again, n, K_LEAF)) assert_int_equal(i, build_any(again, node_prim(again, n), node_type(again, n), node_shape(again, n), in, 0, attr, attrs).id);
+      if (node_has(again, n, K_LEAF))
+        assert_int_equal(
+            i, build_any(again, node_prim(again, n), node_type(again, n), node_shape(again, n), in, 0, attr, attrs).id);
     }
     free(text), free(second);
     graph_free(again), random_graph_free(&r), session_free(&session);
@@ -65,7 +67,9 @@ static void test_exact(void **state) {
   Graph *g = graph_new(&session, TYPE_F64);
   for (size_t i = 0; i < sizeof values / sizeof *values; i++) build_const(g, TYPE_F64, values[i]);
   const Dims dims = {3, {DIM_BATCH, DIM_BATCH - 3, 2}};
-  graph_add_slot(g, (Slot){.kind = SLOT_PARAM, .name = "a \"b\" \\ \n\x7f\xc3\xa9", .type = TYPE_F32, .shape = shape_of(g, &dims)});
+  graph_add_slot(
+      g,
+      (Slot){.kind = SLOT_PARAM, .name = "a \"b\" \\ \n\x7f\xc3\xa9", .type = TYPE_F32, .shape = shape_of(g, &dims)});
   graph_add_slot(g, (Slot){.kind = SLOT_TARGET, .name = "y", .type = TYPE_I32, .classes = 7});
   graph_add_slot(g, (Slot){.kind = SLOT_OPTIMIZER, .name = "", .type = TYPE_F32, .of = 0});
   char *text = printed(g);
@@ -75,7 +79,8 @@ static void test_exact(void **state) {
   assert_graphs_equal(g, again);
   for (uint32_t i = 0; i < g->slots.count; i++) {
     assert_string_equal(g->slots.data[i].name, again->slots.data[i].name);
-    assert_true(g->slots.data[i].classes == again->slots.data[i].classes && g->slots.data[i].of == again->slots.data[i].of);
+    assert_true(g->slots.data[i].classes == again->slots.data[i].classes &&
+                g->slots.data[i].of == again->slots.data[i].of);
   }
   free(text);
   graph_free(g), graph_free(again), session_free(&session);
@@ -112,7 +117,10 @@ static const char *const faults[][2] = {
     {"%3 = reshape %2 : i32 [7]", "line 6: %3 (reshape): the sizes differ"},
     {"%3 = transpose %1 {1, 1} : f32 [4, 4]", "line 6: %3 (transpose): not a permutation of the axes"},
     {"%3 = transpose %1 {1, 0} : f32 [batch, 4]", "line 6: %3 (transpose): the shape is not the permuted one"},
-    {"%3 = slice %2 {1, 3, 2} : i32 [3]", "", },
+    {
+        "%3 = slice %2 {1, 3, 2} : i32 [3]",
+        "",
+    },
     {"%3 = slice %2 {2, 3, 2} : i32 [3]", "line 6: %3 (slice): reaches past the end"},
     {"%3 = slice %2 {0, 2, 0} : i32 [2]", "line 6: %3 (slice): start and count must be >= 0, the step >= 1"},
     {"%3 = slice %1 {0, 2, 1, 0, 4, 1} : f32 [2, 4]", "line 6: %3 (slice): a batch axis is taken whole"},
@@ -132,10 +140,12 @@ static const char *const faults[][2] = {
     {"%3 = contract %1 %1 {0, 1, 1} : f32 [batch, batch]", "line 6: %3 (contract): 4 attributes, not 3"},
     {"%3 = contract %1 %1 {0, 1, 1, 0} : f32 [batch, 4]", "line 6: %3 (contract): paired axes differ in extent"},
     {"%3 = contract %1 %1 {1, 1, 0, 0, 0, 1} : f32 [batch]", "line 6: %3 (contract): an axis occurs twice"},
-    {"%3 = contract %1 %1 {0, 1, 1, 1} : f32 [batch]", "line 6: %3 (contract): the shape is not that of the contraction"},
+    {"%3 = contract %1 %1 {0, 1, 1, 1} : f32 [batch]",
+     "line 6: %3 (contract): the shape is not that of the contraction"},
     {"%3 = contract %1 %1 {-9223372036854775808, 1} : f32 [batch]", "line 6: %3 (contract): nb or nk is out of range"},
     {"out loss \"l\" %1 / %1", "output 0 (l): the sum must be an f64 scalar"},
-    {"out loss \"l\" %1", "output 0 (l): has no weight"},
+    {"%3 = extent {0} : f64 []\nout loss \"l\" %3", "output 0 (l): has no weight"},
+    {"%3 = extent {0} : f64 []\nout metric \"m\" %3", ""},
     {"out slot 1 %1", "output 0 (): not the slot's type"},
     {"out slot 2 %1", "line 6: the number is out of range"},
     {"out value \"v\" %1 / %1", "output 0 (v): has a weight"},
@@ -165,7 +175,8 @@ static void test_faults(void **state) {
     const char *error;
     Graph *g = graph_parse(&session, text_get(&text), &error);
     assert_true(!g == !!error);
-    if (strcmp(error ? error : "", faults[i][1])) print_error("%s: `%s`, not `%s`\n", faults[i][0], error ? error : "", faults[i][1]), wrong++;
+    if (strcmp(error ? error : "", faults[i][1]))
+      print_error("%s: `%s`, not `%s`\n", faults[i][0], error ? error : "", faults[i][1]), wrong++;
     graph_free(g), text_free(&text), session_free(&session);
   }
   assert_int_equal(wrong, 0);
@@ -182,7 +193,8 @@ static void test_damage(void **state) {
     for (int trial = 0; trial < 150; trial++) {
       Session own = {0};
       char *copy = mem_strdup(text);
-      for (uint32_t k = rg_below(&r, 3) + 1; k > 0; k--) copy[rg_below(&r, (uint32_t)length)] = "0123456789{}[]%:, abf\n\xff-"[rg_below(&r, 24)];
+      for (uint32_t k = rg_below(&r, 3) + 1; k > 0; k--)
+        copy[rg_below(&r, (uint32_t)length)] = "0123456789{}[]%:, abf\n\xff-"[rg_below(&r, 24)];
       if (trial % 5 == 0) copy[rg_below(&r, (uint32_t)length)] = 0;
       const char *error;
       Graph *g = graph_parse(&own, copy, &error);
@@ -197,7 +209,10 @@ static void test_damage(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_round_trip), cmocka_unit_test(test_exact), cmocka_unit_test(test_faults), cmocka_unit_test(test_damage),
+      cmocka_unit_test(test_round_trip),
+      cmocka_unit_test(test_exact),
+      cmocka_unit_test(test_faults),
+      cmocka_unit_test(test_damage),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,142 @@
+/* pack.c: a panel of the lane operand: [k][vectors of lanes], k running over all red axes. Lanes that lie along a red axis in
+ * memory are transposed in blocks of 4 by 4; anything else is evaluated lane by lane. */
+#include "nest.h"
+
+typedef struct {
+  Nest *n;
+  Emit *e;
+  const Load *load;
+  unsigned turned;    /* the red axis along which four elements adjoin */
+  LLVMTypeRef type;
+  V source, panel;    /* of the first lane, at k = 0 */
+  V lanes, width;     /* lanes that exist; lanes of a panel's row */
+} Block;
+
+/* How far apart in k two neighbours of a red axis are. */
+static int64_t depth_step(const Stage *s, unsigned axis) {
+  int64_t step = 1;
+  for (unsigned i = axis + 1; i < (unsigned)s->par + s->red; i++) step *= s->axes[i].count;
+  return step;
+}
+
+/* The red axis along which the load's elements adjoin; -1 where none does, or blocks would not fit. */
+static int turned_axis(const Stage *s, const Load *l, Type type) {
+  if (l->guard_count || (type != TYPE_F32 && type != TYPE_F64) || l->at.batch[s->lane] >= 0) return -1;
+  for (unsigned i = s->par; i < (unsigned)s->par + s->red; i++)
+    if (l->at.stride[i] == 1 && s->axes[i].count >= 4) return (int)i;
+  return -1;
+}
+
+static V shuffle4(Emit *e, V a, V b, const unsigned order[4]) {
+  V lanes[4];
+  for (int i = 0; i < 4; i++) lanes[i] = e_int(e, e->i32, order[i]);
+  return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(lanes, 4), "");
+}
+
+/* r[i][j] becomes r[j][i]. */
+static void transpose4(Emit *e, V r[4]) {
+  static const unsigned low[] = {0, 4, 1, 5}, high[] = {2, 6, 3, 7}, first[] = {0, 1, 4, 5}, second[] = {2, 3, 6, 7};
+  V a = shuffle4(e, r[0], r[1], low), b = shuffle4(e, r[2], r[3], low), c = shuffle4(e, r[0], r[1], high), d = shuffle4(e, r[2], r[3], high);
+  r[0] = shuffle4(e, a, b, first), r[1] = shuffle4(e, a, b, second), r[2] = shuffle4(e, c, d, first), r[3] = shuffle4(e, c, d, second);
+}
+
+/* `count` (4 or 1) elements along the turned axis of four lanes. source and to: at these elements of lane 0. */
+static void block_body(const Block *b, V lane, V source, V to, unsigned count) {
+  Emit *e = b->e;
+  const unsigned align = b->type == e->f64 ? 8 : 4;
+  const int64_t step = depth_step(b->n->stage, b->turned), apart = b->load->at.stride[b->n->lane];
+  V r[4];
+  for (unsigned i = 0; i < 4; i++) { /* lanes that do not exist repeat the last */
+    V at = i64_min(e, i64_add(e, lane, e_i64(e, i)), i64_add(e, b->lanes, e_i64(e, -1)));
+    r[i] = e_load(e, e_vector(e, b->type, count), e_gep(e, b->type, source, i64_mul(e, at, apart)), align);
+  }
+  if (count == 4) transpose4(e, r);
+  for (unsigned i = 0; i < 4; i++) {
+    V at = count == 4 ? i64_add(e, lane, i64_mul(e, b->width, i * step)) : i64_add(e, lane, e_i64(e, i));
+    e_store(e, r[i], e_gep(e, b->type, to, at), align);
+  }
+}
+
+/* Elements from `from` to `to` of the turned axis, `count` at a time, for all lanes. */
+static void block_loops(const Block *b, V source, V panel, int64_t from, int64_t to, unsigned count) {
+  Emit *e = b->e;
+  Loop k, j;
+  if (from == to) return;
+  e_loop_begin(e, &k, e_i64(e, from), e_i64(e, to), e_i64(e, count), NULL, 0, true);
+  V at = e_gep(e, b->type, source, k.i);
+  V row = e_gep(e, b->type, panel, LLVMBuildMul(e->b, i64_mul(e, k.i, depth_step(b->n->stage, b->turned)), b->width, ""));
+  e_loop_begin(e, &j, e_i64(e, 0), b->width, e_i64(e, 4), NULL, 0, true);
+  block_body(b, j.i, at, row, count);
+  e_loop_end(e, &j, NULL);
+  e_loop_end(e, &k, NULL);
+}
+
+static void block_axes(const Block *b, unsigned axis, V source, V panel) {
+  Emit *e = b->e;
+  const Stage *s = b->n->stage;
+  Loop l;
+  while (axis == b->turned) axis++;
+  if (axis == (unsigned)s->par + s->red) {
+    const int64_t all = s->axes[b->turned].count, whole = all / 4 * 4;
+    block_loops(b, source, panel, 0, whole, 4);
+    block_loops(b, source, panel, whole, all, 1);
+    return;
+  }
+  e_loop_begin(e, &l, e_i64(e, 0), e_i64(e, s->axes[axis].count), e_i64(e, 1), NULL, 0, s->axes[axis].count > 0);
+  V from = e_gep(e, b->type, source, i64_mul(e, l.i, b->load->at.stride[axis]));
+  V to = e_gep(e, b->type, panel, LLVMBuildMul(e->b, i64_mul(e, l.i, depth_step(s, axis)), b->width, ""));
+  block_axes(b, axis + 1, from, to);
+  e_loop_end(e, &l, NULL);
+}
+
+bool pack_in_blocks(const Nest *n, int32_t expr) {
+  const Expr *x = &n->stage->exprs.data[expr];
+  if (x->kind != X_LOAD) return false;
+  const Load *l = &n->stage->loads.data[x->a];
+  for (unsigned i = n->stage->par; i < (unsigned)n->stage->par + n->stage->red; i++)
+    if (l->at.batch[i] >= 0 || n->stage->axes[i].batch >= 0) return false;
+  return turned_axis(n->stage, l, x->type) >= 0;
+}
+
+/* pack(source, panel, lanes that exist, lanes of a panel's row) */
+V pack_function(Nest *n, int32_t expr, const char *name) {
+  Emit *e = n->e;
+  const Expr *x = &n->stage->exprs.data[expr];
+  const Aside aside = aside_begin(e, name, (LLVMTypeRef[]){e->ptr, e->ptr, e->i64, e->i64}, 4, true);
+  V f = e->function;
+  Block b = {.n = n, .e = e, .load = &n->stage->loads.data[x->a], .type = expr_type(e, x->type), .source = LLVMGetParam(f, 0),
+             .panel = LLVMGetParam(f, 1), .lanes = LLVMGetParam(f, 2), .width = LLVMGetParam(f, 3)};
+  b.turned = (unsigned)turned_axis(n->stage, b.load, x->type);
+  block_axes(&b, n->stage->par, b.source, b.panel);
+  return aside_end(e, aside);
+}
+
+typedef struct {
+  int32_t expr;
+  V panel; /* of the row at k = 0 */
+} Filling;
+
+static void fill_axes(Nest *n, Carry *carry, void *data) {
+  const Filling *f = data;
+  Emit *e = n->e;
+  const Stage *s = n->stage;
+  unsigned axis = s->par;
+  while (axis < (unsigned)s->par + s->red && n->open & AXIS_BIT(axis)) axis++;
+  if (axis < (unsigned)s->par + s->red) {
+    loop_axis(n, axis, carry, axis + 1 < (unsigned)s->par + s->red, fill_axes, data);
+    return;
+  }
+  const Expr *x = &s->exprs.data[f->expr];
+  V k = e_i64(e, 0);
+  for (unsigned i = s->par; i < (unsigned)s->par + s->red; i++) k = i64_add(e, i64_mul(e, k, s->axes[i].count), n->index[i]);
+  V row = e_gep(e, expr_type(e, x->type), f->panel, i64_mul(e, k, (int64_t)n->vectors * n->lanes));
+  for (unsigned v = 0; v < n->vectors; v++)
+    e_store(e, expr_value(n, f->expr, 0, v, true), e_gep(e, expr_type(e, x->type), row, e_i64(e, (int64_t)v * n->lanes)),
+            x->type == TYPE_F64 ? 8 : 4);
+}
+
+void pack_fill(Nest *n, int32_t expr, V panel) {
+  Filling f = {expr, panel};
+  Carry none = {NULL, 0};
+  fill_axes(n, &none, &f);
+}

@@ -1,0 +1,137 @@
+/* shape.c: which tile a contraction gets, from its extents and the target. No bit depends on it. */
+#include "nest.h"
+
+static bool is_cut(const Kernel *k, const Stage *s, int axis) { return axis == 0 && s->par && k->cut == CUT_FIRST; }
+
+static uint32_t expr_axes(const Stage *s, int32_t expr) {
+  if (expr < 0) return 0;
+  const Expr *x = &s->exprs.data[expr];
+  uint32_t axes = x->kind == X_INDEX || x->kind == X_RANDOM ? affine_axes(&x->affine) : 0;
+  if (x->kind == X_PRIM) return expr_axes(s, x->a) | expr_axes(s, x->b) | expr_axes(s, x->c);
+  if (x->kind != X_LOAD) return axes;
+  const Load *l = &s->loads.data[x->a];
+  axes = affine_axes(&l->at);
+  for (unsigned g = 0; g < l->guard_count; g++) axes |= affine_axes(&l->guards[g].index);
+  return axes;
+}
+
+bool shape_fits(const Kernel *k, const Stage *s) {
+  for (uint32_t i = 0; i < s->stores.count; i++)
+    if (s->stores.data[i].before) return false;
+  return s->combine == COMBINE_FMA && s->order == ORDER_SEQUENCE && s->row != s->lane && s->row >= k->block &&
+         s->row < s->par && s->lane >= k->block && s->lane < s->par;
+}
+
+static unsigned registers_of(const Target *t, const Kernel *k, const Stage *s) {
+  const unsigned bytes = stage_lanes(k, s) * (s->acc_type == TYPE_F64 ? 8 : 4);
+  return bytes > t->vector_bytes ? bytes / t->vector_bytes : 1;
+}
+
+/* Accumulators, a vector of the lane operand and one broadcast value must be in registers at once. */
+static unsigned rows_that_fit(const Target *t, unsigned registers, unsigned vectors) {
+  const unsigned taken = vectors * registers, free = t->vector_registers - 2;
+  return free < 2 * taken ? 1 : (free - taken) / taken;
+}
+
+static void choose_vectors(TileShape *shape, const Target *t, const Stage *s, unsigned lanes, unsigned registers) {
+  const Extent columns = s->axes[s->lane];
+  const int64_t all = columns.batch >= 0 ? 3 : (columns.count + lanes - 1) / lanes;
+  shape->vectors = all <= 2 ? (all > 0 ? (unsigned)all : 1) : all == 4 || (columns.batch < 0 && columns.count % 512 == 0) ? 4 : 3;
+  while (shape->vectors > 1 && rows_that_fit(t, registers, shape->vectors) < 6) shape->vectors--;
+}
+
+/* Tiles of equal height where the count is known; where it is a multiple of the height, it need not be asked. */
+#define RAGGED_ROWS 8 /* each has an address of its own: more would not be in registers */
+static void balance_rows(TileShape *shape, const Kernel *k, const Stage *s, bool fixed) {
+  const Extent rows = s->axes[s->row];
+  const bool known = rows.batch < 0 && !is_cut(k, s, s->row);
+  if (known && rows.count > 0) {
+    const int64_t tiles = (rows.count + shape->rows - 1) / shape->rows;
+    shape->rows = (unsigned)((rows.count + tiles - 1) / tiles);
+    shape->ragged = rows.count % shape->rows != 0;
+  } else {
+    shape->ragged = rows.batch >= 0 || rows.count % shape->rows || k->cut_unit % shape->rows || !k->cut_unit;
+  }
+  if (shape->ragged && shape->rows > RAGGED_ROWS && !fixed) shape->rows = RAGGED_ROWS;
+}
+
+/* The lane operand: of the lanes and not of the rows; -1 where there is none such. */
+static int32_t lane_operand(const Stage *s) {
+  const int32_t sides[] = {s->before, s->before2};
+  for (int i = 0; i < 2; i++) {
+    const uint32_t axes = expr_axes(s, sides[i]), other = expr_axes(s, sides[1 - i]);
+    const uint8_t type = s->exprs.data[sides[i]].type;
+    if (axes & AXIS_BIT(s->lane) && !(axes & AXIS_BIT(s->row)) && !(other & AXIS_BIT(s->lane)) && (type == TYPE_F32 || type == TYPE_F64))
+      return sides[i];
+  }
+  return -1;
+}
+
+#define PANEL_BYTES (1 << 20)      /* a panel should stay in the second cache */
+#define NEAR_BYTES (2 << 20)       /* operands up to this are read in place by targets whose tiles are wide */
+#define DEPTH_OF_BATCH 512         /* where the depth is known when the code runs */
+
+/* Does it pay to lay out an operand that could be read in place? A narrow tile reads one line of memory a row of it; rows a
+ * power of two apart then meet in few sets of the caches. */
+static bool copy_pays(const TileShape *shape, const Target *t, const Stage *s, unsigned lanes) {
+  const Extent rows = s->axes[s->row], columns = s->axes[s->lane];
+  if (rows.batch < 0 && rows.count < 4 * (int64_t)shape->rows) return false;
+  if (columns.batch < 0 && columns.count <= (int64_t)shape->vectors * lanes) return false;
+  if (t->vector_bytes < 64) return true;
+  int64_t bytes = 4;
+  for (unsigned i = s->par; i < (unsigned)s->par + s->red; i++) bytes *= s->axes[i].batch < 0 ? s->axes[i].count : 64;
+  return columns.batch < 0 && bytes * columns.count > NEAR_BYTES;
+}
+
+/* Lanes that lie apart or cost computation are laid out always, a column panel once for all rows. */
+static bool wants_panel(const TileShape *shape, const Target *t, const Stage *s, int32_t expr, unsigned lanes) {
+  if (s->exprs.data[expr].kind != X_LOAD) return true;
+  const Load *l = &s->loads.data[s->exprs.data[expr].a];
+  return l->at.stride[s->lane] != 1 || l->at.batch[s->lane] >= 0 || l->guard_count || copy_pays(shape, t, s, lanes);
+}
+
+static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, const Stage *s, unsigned lanes) {
+  const int32_t expr = lane_operand(s);
+  int64_t inner = 1;
+  shape->packed = -1;
+  for (unsigned i = s->par + 1u; i < (unsigned)s->par + s->red; i++)
+    if (s->axes[i].batch >= 0 || !mem_mul(inner, s->axes[i].count, &inner)) return;
+  if (expr < 0 || !s->red || k->operand_count == KERNEL_MAX_OPERANDS || !wants_panel(shape, t, s, expr, lanes)) return;
+  const int64_t row = (int64_t)lanes * (s->exprs.data[expr].type == TYPE_F64 ? 8 : 4);
+  const Extent first = s->axes[s->par];
+  const int64_t all = first.batch < 0 ? first.count : DEPTH_OF_BATCH * first.count;
+  if (!inner || !all || inner > PANEL_BYTES / row) return;
+  while (shape->vectors > 1 && all > PANEL_BYTES / row / inner / shape->vectors) shape->vectors--;
+  const int64_t most = PANEL_BYTES / row / inner / shape->vectors;
+  shape->packed = expr;
+  shape->limit = all < most ? all : most;
+  shape->beyond = first.batch >= 0 || all > shape->limit;
+  shape->panel_bytes = shape->limit * inner * row * shape->vectors;
+}
+
+TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s) {
+  static const unsigned most[] = {16, 16, 12, 8, 6}; /* more rows gain nothing, and lose where the panel is far */
+  const unsigned lanes = stage_lanes(k, s), registers = registers_of(t, k, s);
+  TileShape shape = {.rows = o->tile_rows ? o->tile_rows : s->tile_rows, .vectors = o->tile_vectors ? o->tile_vectors : s->tile_vectors};
+  if (!shape.vectors) choose_vectors(&shape, t, s, lanes, registers);
+  if (shape.vectors > NEST_MAX_VECTORS) shape.vectors = NEST_MAX_VECTORS;
+  if (!shape.rows) {
+    shape.rows = rows_that_fit(t, registers, shape.vectors);
+    if (shape.vectors <= 4 && shape.rows > most[shape.vectors]) shape.rows = most[shape.vectors];
+  }
+  if (shape.rows > NEST_MAX_ROWS) shape.rows = NEST_MAX_ROWS;
+  while (shape.rows > 1 && shape.rows * shape.vectors > 60) shape.rows--;
+  choose_packing(&shape, t, k, s, lanes);
+  balance_rows(&shape, k, s, o->tile_rows != 0);
+  return shape;
+}
+
+int64_t shape_scratch(const Target *t, const EmitOptions *o, const Kernel *k) {
+  int64_t most = 0;
+  for (uint32_t i = 0; i < k->stages.count; i++) {
+    if (!shape_fits(k, &k->stages.data[i])) continue;
+    const int64_t bytes = shape_choose(t, o, k, &k->stages.data[i]).panel_bytes;
+    if (bytes > most) most = bytes;
+  }
+  return most;
+}
