@@ -33,30 +33,33 @@ static bool wrong(Block *b, int part, Line *line, int64_t row, int64_t i, const 
   return false;
 }
 
+/* Whether a value fits the type; a missing one is NaN, or -1 as a label. */
+static bool fits(const DataWant *want, double x, bool keep) {
+  if (keep && (isnan(x) || (want->classes && x == -1))) return want->type <= TYPE_F64 || want->classes;
+  if (want->classes) return x >= 0 && x < want->classes && x == floor(x);
+  switch (want->type) {
+    case TYPE_F32: return fabs(x) <= FLT_MAX;
+    case TYPE_F64: return fabs(x) <= DBL_MAX;
+    case TYPE_I32: return x >= INT32_MIN && x <= INT32_MAX && x == floor(x);
+    default: return x == 0 || x == 1;
+  }
+}
+
 static bool store(Block *b, int part, Line *line, int64_t row, const DataWant *want, const double *from, int64_t count, char *to) {
+  const bool keep = line->plan->missing == MISSING_KEEP;
+  bool all = true;
+  if (want->type == TYPE_F32 && !want->classes) { /* images: worth a loop of their own */
+    for (int64_t i = 0; i < count; i++) all &= fabs(from[i]) <= FLT_MAX, ((float *)to)[i] = (float)from[i];
+    if (all) return true;
+  }
   for (int64_t i = 0; i < count; i++) {
-    double x = from[i];
-    const bool unknown = isnan(x) && line->plan->missing == MISSING_KEEP;
-    if (want->classes) {
-      if (unknown) x = -1;
-      else if (!(x >= 0 && x < want->classes && x == floor(x))) return wrong(b, part, line, row, i, want, x);
-    }
+    const double x = want->classes && isnan(from[i]) ? -1 : from[i];
+    if (!fits(want, x, keep)) return wrong(b, part, line, row, i, want, from[i]);
     switch (want->type) {
-      case TYPE_F32:
-        if (!unknown && !(fabs(x) <= FLT_MAX)) return wrong(b, part, line, row, i, want, x);
-        ((float *)to)[i] = (float)x;
-        break;
-      case TYPE_F64:
-        if (!unknown && !isfinite(x)) return wrong(b, part, line, row, i, want, x);
-        ((double *)to)[i] = x;
-        break;
-      case TYPE_I32:
-        if (!(x >= INT32_MIN && x <= INT32_MAX && x == floor(x))) return wrong(b, part, line, row, i, want, x);
-        ((int32_t *)to)[i] = (int32_t)x;
-        break;
-      default:
-        if (x != 0 && x != 1) return wrong(b, part, line, row, i, want, x);
-        to[i] = (char)x;
+      case TYPE_F32: ((float *)to)[i] = (float)x; break;
+      case TYPE_F64: ((double *)to)[i] = x; break;
+      case TYPE_I32: ((int32_t *)to)[i] = (int32_t)x; break;
+      default: to[i] = (char)x;
     }
   }
   return true;

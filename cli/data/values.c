@@ -123,6 +123,7 @@ static bool read_cells(Block *b, int part, Line *line, int64_t row, double *out)
 
 static bool read_array(Block *b, int part, Line *line, int64_t row, double *out) {
   array_row(line->arrays[part], row, out);
+  if (line->arrays[part]->type < ARRAY_F32) return true; /* integers are finite */
   for (int64_t i = 0; i < line->source; i++) {
     if (isfinite(out[i]) || (isnan(out[i]) && line->plan->missing != MISSING_ERROR)) continue;
     Diag *d = line_fail(b, part, line, row, i, "data-not-finite",
