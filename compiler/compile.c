@@ -183,17 +183,26 @@ static void plan_entry(Compiled *c, Program *p, GradcEntryKind kind) {
   info->max_threads = useful_threads(e->schedule, p->plan.batch > 0 ? p->plan.batch : 1024);
 }
 
+/* Code generation takes some milliseconds a kernel: from four kernels on it is shared between the processors. */
+static unsigned part_count(const Schedule *s) {
+  const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+  const uint32_t most = s->kernels.count / 4;
+  const long count = processors < (long)most ? processors : (long)most;
+  return count < 1 ? 1 : count > EMIT_MAX_PARTS ? EMIT_MAX_PARTS : (unsigned)count;
+}
+
 void compile_entry(Compiled *c, GradcEntryKind kind) {
   static const char *const names[] = {"gradc_init", "gradc_train", "gradc_eval"};
   Entry *e = &c->entries[kind];
   if (!e->schedule || e->code) return;
   const double start = seconds_now();
   const EmitOptions options = emit_options(&c->options);
-  EmitResult object = {0};
-  emit_schedule(e->schedule, names[kind], e->first_buffer, &options, &object);
+  EmitResult parts[EMIT_MAX_PARTS] = {{0}};
+  const unsigned count = part_count(e->schedule);
+  emit_schedule_parts(e->schedule, names[kind], e->first_buffer, &options, parts, count);
   const char *error = NULL;
-  e->code = emit_load(&object, &error);
-  free(object.object);
+  e->code = emit_load_parts(parts, count, &error);
+  for (unsigned i = 0; i < count; i++) free(parts[i].object);
   if (!e->code) DIAG_BUG(c->session, ((Span){0}), "the code cannot be loaded: %s", error ? error : "no reason");
   c->program.entries[kind].run = emit_entry(e->code, names[kind]);
   e->seconds = seconds_now() - start;

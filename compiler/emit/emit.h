@@ -21,6 +21,12 @@ typedef struct {
 void emit_schedule(const Schedule *schedule, const char *entry, uint32_t first_buffer, const EmitOptions *options,
                    EmitResult *result);
 
+/* The same in `count` objects (at most EMIT_MAX_PARTS), each made on a thread of its own; the first has the entry and calls kernels
+ * of the others. emit_load_parts loads them together. */
+#define EMIT_MAX_PARTS 8
+void emit_schedule_parts(const Schedule *schedule, const char *entry, uint32_t first_buffer, const EmitOptions *options,
+                         EmitResult *parts, unsigned count);
+
 /* Bytes of scratch a thread needs for the schedule's kernels with these options: packed panels, rows. */
 int64_t emit_scratch(const Schedule *schedule, const EmitOptions *options);
 
@@ -30,6 +36,7 @@ void emit_machine(const EmitOptions *options, uint32_t *vector_bytes, uint32_t *
 /* Code in memory, ready to run. NULL with *error (a static or malloced text) where it cannot be loaded. */
 typedef struct Loaded Loaded;
 Loaded *emit_load(const EmitResult *object, const char **error);
+Loaded *emit_load_parts(const EmitResult *parts, unsigned count, const char **error);
 GradcEntry emit_entry(Loaded *loaded, const char *name);
 void emit_unload(Loaded *loaded);
 

@@ -81,11 +81,24 @@ static void kernel_body(Unit *u, uint32_t number, V f) {
   if (s.count) block_loops(s.nests, &none, &s);
 }
 
-V kernel_emit(Unit *u, uint32_t number) {
+/* Within one object a kernel is "kernel3"; where another object calls it, the entry's name stands before. */
+static void kernel_name(char *name, size_t size, uint32_t number, const char *owner) {
+  snprintf(name, size, "%s%skernel%u", owner ? owner : "", owner ? "." : "", number);
+}
+
+V kernel_declare(Unit *u, uint32_t number, const char *owner) {
   Emit *e = u->e;
-  char name[32];
-  snprintf(name, sizeof name, "kernel%u", number);
-  V f = e_function(e, name, e->void_, (LLVMTypeRef[]){e->ptr, e->ptr, e->i64, e->i64, e->ptr}, 5, true, false);
+  char name[96];
+  kernel_name(name, sizeof name, number, owner);
+  LLVMTypeRef type = LLVMFunctionType(e->void_, (LLVMTypeRef[]){e->ptr, e->ptr, e->i64, e->i64, e->ptr}, 5, false);
+  return LLVMAddFunction(e->module, name, type);
+}
+
+V kernel_emit(Unit *u, uint32_t number, const char *owner) {
+  Emit *e = u->e;
+  char name[96];
+  kernel_name(name, sizeof name, number, owner);
+  V f = e_function(e, name, e->void_, (LLVMTypeRef[]){e->ptr, e->ptr, e->i64, e->i64, e->ptr}, 5, !owner, false);
   LLVMBasicBlockRef work = LLVMAppendBasicBlockInContext(e->cx, f, "work"), none = LLVMAppendBasicBlockInContext(e->cx, f, "none");
   LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, LLVMGetParam(f, 2), LLVMGetParam(f, 3), ""), work, none);
   LLVMPositionBuilderAtEnd(e->b, none);

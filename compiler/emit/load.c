@@ -44,6 +44,8 @@ typedef struct {
   uint64_t slots;    /* likewise of the slots */
   size_t code_size;  /* pages at the start that become executable */
   Jit *jit;
+  Jit *const *others; /* whose symbols it may use */
+  size_t other_count;
   char **error;
 } Loader;
 
@@ -160,6 +162,10 @@ static uint64_t symbol_value(Loader *l, size_t index) {
   if (!strcmp(name, "memcpy")) return (uint64_t)&memcpy;
   if (!strcmp(name, "memmove")) return (uint64_t)&memmove;
   if (!strcmp(name, "memset")) return (uint64_t)&memset;
+  for (size_t i = 0; i < l->other_count; i++) {
+    void *address = jit_symbol(l->others[i], name);
+    if (address) return (uint64_t)address;
+  }
   return fail(l, "undefined symbol %s", name);
 }
 
@@ -298,8 +304,10 @@ static bool load_object(Loader *l) {
   return true;
 }
 
-Jit *jit_load(const void *object, size_t size, char **error) {
-  Loader l = {.bytes = object, .size = size, .jit = mem_zero(1, sizeof(Jit)), .error = error};
+Jit *jit_load(const void *object, size_t size, char **error) { return jit_load_with(object, size, NULL, 0, error); }
+
+Jit *jit_load_with(const void *object, size_t size, Jit *const *others, size_t count, char **error) {
+  Loader l = {.bytes = object, .size = size, .jit = mem_zero(1, sizeof(Jit)), .others = others, .other_count = count, .error = error};
   *error = NULL;
   bool ok = load_object(&l);
   free(l.at);

@@ -11,6 +11,8 @@ typedef struct Jit Jit; /* an object in memory, ready to run */
  * the object are memcpy, memmove and memset, which LLVM makes of its intrinsics. On failure NULL, and `*error` is a
  * message that the caller frees. */
 Jit *jit_load(const void *object, size_t size, char **error);
+/* The same for an object that calls functions of `count` others, which must stay loaded as long as it. */
+Jit *jit_load_with(const void *object, size_t size, Jit *const *others, size_t count, char **error);
 /* The address of a global symbol defined in the object, or NULL. Valid until jit_free. */
 void *jit_symbol(const Jit *jit, const char *name);
 /* Bytes of memory mapped. */

@@ -189,7 +189,8 @@ bool tile_fits(const Nest *n); /* and this nest is not in that function already 
 void tile_emit(Nest *n);
 
 /* kernel.c: void kernel(frame, record of the operands' buffer numbers, from, to, scratch), and the entry that calls them. */
-V kernel_emit(Unit *u, uint32_t kernel);
+V kernel_emit(Unit *u, uint32_t number, const char *owner); /* owner: the entry in another object that calls it, or NULL */
+V kernel_declare(Unit *u, uint32_t number, const char *owner);
 void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels);
 
 /* Begins a function in the middle of another one, and comes back. */

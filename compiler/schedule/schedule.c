@@ -98,15 +98,17 @@ static void write_slots(Fuse *f) {
 
 /* ---- kernels ---- */
 
-static bool is_row_value(const Fuse *f, const Form *reader, const Access *a, const Group *g) {
+/* Is the load the value that an earlier stage of the kernel has in a register at this block index? Addresses tell: the node is
+ * dense, so its own element has one alone, whatever reshape it was read through. */
+static bool is_row_value(Fuse *f, const Form *reader, uint32_t load, const Group *g) {
+  const Access *a = &reader->accesses.data[load];
   const int32_t made = f->form_of[a->node.id];
   if (made < 0 || f->forms.data[made].kernel != reader->kernel || f->forms.data[made].kind != FORM_NODES) return false;
-  if (g->forms.count < 2 || f->forms.data[made].shape.id != g->rows.id || a->map.rank != g->row_rank) return false;
-  for (uint32_t i = 0; i < a->map.rank; i++) {
-    const Affine own = affine_axis(i);
-    if (!affine_equal(&a->map.index[i], &own)) return false;
-  }
-  return true;
+  if (g->forms.count < 2 || f->forms.data[made].shape.id != g->rows.id || reader->stage.loads.data[load].guard_count) return false;
+  IndexMap own = {.rank = (uint8_t)g->row_rank};
+  for (uint32_t i = 0; i < own.rank; i++) own.index[i] = affine_axis(i);
+  const Affine at = affine_memory(f, node_dims(f->g, a->node), &own, false);
+  return affine_equal(&at, &reader->stage.loads.data[load].at);
 }
 
 static uint32_t place_in_group(const Group *g, uint32_t form) {
@@ -122,7 +124,7 @@ static void resolve_loads(Fuse *f, Form *t) {
     Expr *e = &t->stage.exprs.data[i];
     if (e->kind != X_LOAD) continue;
     const Access *a = &t->accesses.data[e->a];
-    if (!t->stage.loads.data[e->a].guard_count && is_row_value(f, t, a, g)) {
+    if (is_row_value(f, t, (uint32_t)e->a, g)) {
       const uint32_t made = (uint32_t)f->form_of[a->node.id];
       e->kind = X_RESULT;
       e->a = (int32_t)place_in_group(g, made);

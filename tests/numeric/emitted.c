@@ -24,19 +24,19 @@ typedef struct {
   int64_t scratch;
 } Code;
 
-static Code make_code(const Graph *from, const EmitOptions *options) {
+static Code make_code(const Graph *from, const EmitOptions *options, unsigned parts) {
   Graph *clean = graph_rebuild(from, true), *lowered = schedule_lower(clean);
   Code c = {.g = graph_rebuild(lowered, true)};
   graph_free(clean), graph_free(lowered);
   c.s = schedule_graph(c.g->session, c.g, &machine);
-  EmitResult object = {0};
-  emit_schedule(c.s, "entry", 0, options, &object);
+  EmitResult objects[EMIT_MAX_PARTS] = {{0}};
+  emit_schedule_parts(c.s, "entry", 0, options, objects, parts);
   const char *error = NULL;
-  c.code = emit_load(&object, &error);
+  c.code = emit_load_parts(objects, parts, &error);
   if (!c.code) fail_msg("%s", error);
   c.entry = emit_entry(c.code, "entry");
   c.scratch = emit_scratch(c.s, options);
-  free(object.object);
+  for (unsigned i = 0; i < parts; i++) free(objects[i].object);
   return c;
 }
 
@@ -97,7 +97,7 @@ static void show(const Graph *g) {
 
 static void check_graph(const Graph *from, const InterpInput *input, double tolerance, uint64_t seed, bool permute) {
   const EmitOptions plain = {0};
-  Code c = make_code(from, &plain);
+  Code c = make_code(from, &plain, 1);
   EmitRun one;
   emit_run_open(&one, c.s, input);
   emit_run(&one, c.entry, input, 1, c.scratch);
@@ -112,7 +112,7 @@ static void check_graph(const Graph *from, const InterpInput *input, double tole
   static const unsigned tiles[][2] = {{1, 1}, {3, 2}, {8, 3}};
   for (size_t i = 0; permute && i < sizeof tiles / sizeof *tiles; i++) {
     const EmitOptions other = {.tile_rows = tiles[i][0], .tile_vectors = tiles[i][1]};
-    Code d = make_code(from, &other);
+    Code d = make_code(from, &other, 1 + (unsigned)i);
     EmitRun run;
     emit_run_open(&run, d.s, input);
     emit_run(&run, d.entry, input, 2, d.scratch);
