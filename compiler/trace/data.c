@@ -213,6 +213,26 @@ static void step_flatten(Tracer *t, DataWalk *w, DataLine *line, Span at) {
   w->known = true, w->row = flat;
 }
 
+/* In training only: flip; crop(pad = 4), moved by up to 4 pixels; noise(0.05), a normal deviation. */
+static void step_augment(Tracer *t, DataLine *line, Ast e, const char *word, Env *env, Span at) {
+  DataStep step = {.kind = DATA_AUGMENT, .text = keep_text(t, word), .span = at};
+  const bool crop = !strcmp(word, "crop"), noise = !strcmp(word, "noise");
+  const Ast arg = argument(t, e, 0, crop ? "pad" : "deviation");
+  if ((crop || noise) && !arg.id) {
+    trace_error(t, "missing-argument", at, crop ? "`crop` needs how far it may move: `crop(pad = 4)`" : "`noise` needs a deviation: `noise(0.05)`");
+    return;
+  }
+  if (crop && !whole_argument(t, e, 0, "pad", 0, &step.length, env)) return;
+  if (noise) {
+    graph_begin(t);
+    const bool known = value_known_number(t, eval(t, arg, env), &step.number, "the deviation", ast_node(t->tree, arg)->span);
+    graph_free(t->graphs[GRAPH_DATA]);
+    t->graphs[GRAPH_DATA] = NULL;
+    if (!known) return;
+  }
+  vec_push(&line->steps, step);
+}
+
 static void data_step(Tracer *t, DataWalk *w, DataLine *line, Ast e, Env *env) {
   const Span at = ast_node(t->tree, e)->span;
   const char *word = callee_word(t, e);
@@ -250,7 +270,7 @@ static void data_step(Tracer *t, DataWalk *w, DataLine *line, Ast e, Env *env) {
       w->row.dims[0] = n, w->row.rank++;
     }
   } else if (!strcmp(word, "flip") || !strcmp(word, "crop") || !strcmp(word, "noise")) {
-    trace_limit(t, "no-meaning", at, "`%s` in `data` has no meaning yet in this version", word);
+    step_augment(t, line, e, word, env, at);
   } else {
     Dims declared;
     if (!w->known && declared_row(t, w, &declared)) {

@@ -22,7 +22,7 @@ typedef enum {
   DATA_RESHAPE,     /* to `shape` */
   DATA_WINDOWS,     /* `length` consecutive rows, from `shift` rows on, become one example */
   DATA_FUNCTION,    /* `function`: slot 0 is the value so far (shape of the row), output 0 the new one */
-  DATA_AUGMENT      /* flip, crop, noise: `text` names it; in training only */
+  DATA_AUGMENT      /* flip, crop by `length` pixels, noise of deviation `number`: `text` names it; in training only */
 } DataStepKind;
 
 typedef struct {
