@@ -224,6 +224,7 @@ static bool prepare(Training *t, const Options *o) {
   if (!front_data(f, o, &how, &run->stats, run->data)) return false;
   run_capacity(run);
   if (!run_create(run, 1u << GRADC_ENTRY_INIT | 1u << GRADC_ENTRY_TRAIN, plan->seed)) return false;
+  if (!o->resume && !weights_start(f, run->model)) return false;
   if (o->weights && !start_from(t, o->weights)) return false;
   if (o->resume && !resume(t)) return false;
   FeedOptions feed = {.shuffle = !o->no_shuffle, .augment = true, .seed = gradc_progress(run->model)->seed};

@@ -34,10 +34,10 @@ static const char *shape_text(Front *f, const int64_t *dims, int rank) {
   return copy;
 }
 
-static bool read_tensor(Front *f, const GradcFile *file, const char *path, GradcTensor *to) {
-  const int64_t at = gradc_file_find(file, to->name);
+static bool read_tensor(Front *f, const GradcFile *file, const char *path, const char *name, GradcTensor *to) {
+  const int64_t at = gradc_file_find(file, name);
   if (at < 0) {
-    front_fail(f, "the file belongs to another model, or the model was changed since", "%s has no tensor `%s`", path, to->name);
+    front_fail(f, "the file belongs to another model, or the model was changed since", "%s has no tensor `%s`", path, name);
     return false;
   }
   const GradcFileTensor from = gradc_file_tensor(file, at);
@@ -60,9 +60,28 @@ bool weights_read(Front *f, const GradcFile *file, const char *path, GradcModel 
     const uint8_t kind = program->slots[i].kind;
     GradcTensor tensor;
     if (kind != GRADC_SLOT_PARAM && kind != GRADC_SLOT_STATE) continue;
-    if (gradc_tensor_at(model, i, &tensor) != GRADC_OK || !read_tensor(f, file, path, &tensor)) return false;
+    if (gradc_tensor_at(model, i, &tensor) != GRADC_OK || !read_tensor(f, file, path, tensor.name, &tensor)) return false;
   }
   return true;
+}
+
+bool weights_start(Front *f, GradcModel *model) {
+  const Program *p = f->program;
+  const GradcProgram *program = gradc_program(model);
+  bool ok = true;
+  for (uint32_t i = 0; i < p->starts.count && ok; i++) {
+    const WeightStart *start = &p->starts.data[i];
+    const char *path = *start->file == '/' || !*f->folder ? start->file : arena_printf(&f->arena, "%s/%s", f->folder, start->file);
+    GradcFile *file = weights_open(f, path);
+    if (!file) return false;
+    for (uint32_t k = 0; k < program->slot_count && ok; k++) {
+      GradcTensor tensor;
+      if (strcmp(program->slots[k].name, start->name)) continue;
+      ok = gradc_tensor_at(model, k, &tensor) == GRADC_OK && read_tensor(f, file, path, start->from, &tensor);
+    }
+    gradc_file_close(file);
+  }
+  return ok;
 }
 
 static bool ours(const char *path) {

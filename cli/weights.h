@@ -11,6 +11,9 @@ void weights_stats(const GradcFile *file, Stats *stats);
 /* Copies parameters and layers' states into the model, by name; false after a message (the model may be half filled). */
 bool weights_read(Front *f, const GradcFile *file, const char *path, GradcModel *model);
 
+/* What the model's own `start` settings take from other files. */
+bool weights_start(Front *f, GradcModel *model);
+
 /* Whether the checkpoint can be written at the end: the folder takes files, and what is there already is gradc's own. False
  * after a message. Leaves nothing behind. */
 bool weights_writable(Front *f, const char *path);

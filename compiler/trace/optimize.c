@@ -66,7 +66,7 @@ static void check_words(Tracer *t) {
     const char *name = name_of(t, node->name);
     bool known = false;
     for (size_t k = 0; k < count; k++) known = known || !strcmp(name, train_words[k]);
-    if (!strcmp(name, "accumulate") || !strcmp(name, "start"))
+    if (!strcmp(name, "accumulate"))
       trace_limit(t, "no-meaning", node->span, "`%s` in `train` has no meaning yet in this version", name);
     if (known) continue;
     Diag *d = trace_error(t, "unknown-setting", node->name_span, "`train` has no setting `%s`", name);

@@ -95,8 +95,12 @@ Value op_einsum2(Tracer *t, Value a, const int *la, Value b, const int *lb, cons
   }
   Side x = side_of(t, both[0], la), y = side_of(t, both[1], lb);
   const bool batched = both[0].batched || both[1].batched;
-  int out[MAX_LABELS], order[2 * MAX_LABELS], other[2 * MAX_LABELS];
+  int out[2 * MAX_LABELS] = {0}, order[2 * MAX_LABELS] = {0}, other[2 * MAX_LABELS] = {0};
   uint32_t rank = 0;
+  if (out_rank + batched > GRAPH_MAX_RANK) {
+    trace_limit(t, "rank-limit", span, "more than %d axes, the batch among them, have no meaning yet", GRAPH_MAX_RANK);
+    return value_poison();
+  }
   if (batched) out[rank++] = BATCH_LABEL;
   for (uint32_t i = 0; i < out_rank; i++) out[rank++] = lo[i];
   side_sum(t, &x, &y, out, rank);
@@ -140,7 +144,7 @@ Value op_matmul(Tracer *t, Value a, Value b, Span span) {
   if (d[0].dims[d[0].rank - 1] != d[1].dims[vector[1] ? 0 : d[1].rank - 2])
     return matmul_mismatch(t, v[0], v[1], span), value_poison();
   enum { ROW = 100, INNER, COLUMN };
-  int labels[2][MAX_LABELS], out[2 * MAX_LABELS];
+  int labels[2][MAX_LABELS], out[2 * MAX_LABELS] = {0};
   const uint32_t lead[2] = {vector[0] ? 0 : d[0].rank - 2, vector[1] ? 0 : d[1].rank - 2};
   const uint32_t most = lead[0] > lead[1] ? lead[0] : lead[1];
   for (uint32_t k = 0; k < most; k++) { /* k counts from the axis next to the matrices */

@@ -78,6 +78,14 @@ typedef struct {
   Span span;
 } TrainPlan;
 
+/* `start for "teacher.*" = weights("big.safetensors", "*")`, taken apart: one a parameter or state. */
+typedef struct {
+  const char *name;       /* of the slot */
+  const char *file;       /* relative to the .nn file's folder */
+  const char *from;       /* the tensor's name there */
+  Span span;
+} WeightStart;
+
 typedef struct {
   const char *name;       /* "sgd", with its settings as the user reads them, for --print-config and the report */
   const char *value;
@@ -96,6 +104,7 @@ typedef struct Program {
   Graph *init, *train, *eval, *gradient;
   Vec(DataPlan) data;     /* one a batch symbol, at least one */
   TrainPlan plan;
+  Vec(WeightStart) starts;
   Vec(Setting) settings;  /* everything that --set can change, with its value */
   Arena arena;
 } Program;

@@ -84,6 +84,7 @@ static void trace_training(Tracer *t) {
   if (t->s->errors) return;
   states_write(t);
   train_write(t);
+  train_starts(t);
 }
 
 static void trace_evaluation(Tracer *t) {
@@ -181,6 +182,7 @@ void program_free(Program *p) {
   }
   vec_free(&p->data);
   vec_free(&p->settings);
+  vec_free(&p->starts);
   arena_free(&p->arena);
   free(p);
 }

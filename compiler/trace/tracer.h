@@ -368,6 +368,8 @@ const char *train_loss(Tracer *t);
 /* The new values of parameters and of the optimisers' states. */
 void train_write(Tracer *t);
 void train_plan(Tracer *t);
+/* Which parameters start from the weights of another file. */
+void train_starts(Tracer *t);
 
 /* ---- data.c ---- */
 void data_trace(Tracer *t);
