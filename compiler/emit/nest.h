@@ -164,14 +164,18 @@ void stage_wants(Nest *n);
 /* The axes that are open when a stage begins: what depends on these alone is evaluated once for the stage. */
 uint32_t stage_outer(const Nest *n);
 
-/* shape.c: the tile of a contraction. */
+/* shape.c: the tile of a contraction, and which operands are laid out in scratch. */
 typedef struct {
   unsigned rows, vectors;
   bool ragged;         /* a tile may have fewer rows */
-  int32_t packed;      /* the lane operand's expression, where its panel is laid out in scratch; or -1 */
-  int64_t limit;       /* of the first red axis' indices in the panel; what lies beyond is read where it is */
+  int32_t packed;      /* the lane operand's expression, where its panels are laid out; or -1 */
+  int32_t packed_rows; /* the row operand's; or -1 */
+  int64_t limit;       /* of the first red axis' indices in a panel; what lies beyond is read where it is */
   bool beyond;         /* there may be more */
-  int64_t panel_bytes; /* of scratch */
+  int64_t depth;       /* points of the red axes in a panel */
+  int64_t panels;      /* of the lane operand at once */
+  int64_t block;       /* tiles of rows at once */
+  int64_t panel_bytes, row_bytes; /* of scratch: first the panels, then the rows */
 } TileShape;
 bool shape_fits(const Kernel *k, const Stage *s);
 TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s);
@@ -181,10 +185,13 @@ int64_t shape_scratch(const Target *t, const EmitOptions *o, const Kernel *k);
 bool pack_in_blocks(const Nest *n, int32_t expr);
 /* pack(source, panel, lanes that exist, lanes of a panel's row): source is the operand at the first lane and k = 0. */
 V pack_function(Nest *n, int32_t expr, const char *name);
-/* The same by evaluation, at the nest's open par axes. */
+/* pack(source, panel, rows, depth): [tile][k][rows of a tile] of a load whose rows adjoin; source is at the first row and k = 0,
+ * depth the indices of the first red axis. */
+V pack_rows_function(Nest *n, uint32_t load, const TileShape *shape, const char *name);
+/* The lane operand's panel by evaluation, at the nest's open par axes. */
 void pack_fill(Nest *n, int32_t expr, V panel);
 
-/* tile.c: a contraction whose tile is a function of its own. */
+/* walk.c: a contraction whose tile is a function of its own. */
 bool tile_fits(const Nest *n); /* and this nest is not in that function already */
 void tile_emit(Nest *n);
 

@@ -111,6 +111,46 @@ V pack_function(Nest *n, int32_t expr, const char *name) {
   return aside_end(e, aside);
 }
 
+/* rows of tiles, `rows` at a time where whole tiles are left, else one by one. source, panel: at this k. */
+static void copy_rows(Emit *e, LLVMTypeRef type, const TileShape *shape, V source, V panel, V rows) {
+  const unsigned align = type == e->f64 ? 8 : 4;
+  Loop tile, one;
+  V size = e_i64(e, shape->rows), whole = LLVMBuildSub(e->b, rows, LLVMBuildURem(e->b, rows, size, ""), "");
+  e_loop_begin(e, &tile, e_i64(e, 0), whole, size, NULL, 0, false);
+  V x = e_load(e, e_vector(e, type, shape->rows), e_gep(e, type, source, tile.i), align);
+  e_store(e, x, e_gep(e, type, panel, i64_mul(e, tile.i, shape->depth)), align);
+  e_loop_end(e, &tile, NULL);
+  e_loop_begin(e, &one, whole, rows, e_i64(e, 1), NULL, 0, false);
+  V at = i64_add(e, i64_mul(e, whole, shape->depth), LLVMBuildSub(e->b, one.i, whole, ""));
+  e_store(e, e_load(e, type, e_gep(e, type, source, one.i), align), e_gep(e, type, panel, at), align);
+  e_loop_end(e, &one, NULL);
+}
+
+static void rows_axes(Nest *n, const Load *load, unsigned axis, const TileShape *shape, V source, V panel) {
+  Emit *e = n->e;
+  const Stage *s = n->stage;
+  LLVMTypeRef type = expr_type(e, n->kernel->operand_type[load->operand]);
+  Loop l;
+  if (axis == (unsigned)s->par + s->red) {
+    copy_rows(e, type, shape, source, panel, LLVMGetParam(e->function, 2));
+    return;
+  }
+  V end = axis == s->par ? LLVMGetParam(e->function, 3) : e_i64(e, s->axes[axis].count);
+  e_loop_begin(e, &l, e_i64(e, 0), end, e_i64(e, 1), NULL, 0, false);
+  V from = e_gep(e, type, source, i64_mul(e, l.i, load->at.stride[axis]));
+  V to = e_gep(e, type, panel, i64_mul(e, l.i, depth_step(s, axis) * shape->rows));
+  rows_axes(n, load, axis + 1, shape, from, to);
+  e_loop_end(e, &l, NULL);
+}
+
+V pack_rows_function(Nest *n, uint32_t load, const TileShape *shape, const char *name) {
+  Emit *e = n->e;
+  const Aside aside = aside_begin(e, name, (LLVMTypeRef[]){e->ptr, e->ptr, e->i64, e->i64}, 4, true);
+  V source = LLVMGetParam(e->function, 0), panel = LLVMGetParam(e->function, 1);
+  rows_axes(n, &n->stage->loads.data[load], n->stage->par, shape, source, panel);
+  return aside_end(e, aside);
+}
+
 typedef struct {
   int32_t expr;
   V panel; /* of the row at k = 0 */

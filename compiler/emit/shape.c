@@ -68,7 +68,9 @@ static int32_t lane_operand(const Stage *s) {
 }
 
 #define PANEL_BYTES (1 << 20)      /* a panel should stay in the second cache */
-#define NEAR_BYTES (2 << 20)       /* operands up to this are read in place by targets whose tiles are wide */
+#define BLOCK_BYTES (256 << 10)    /* of panels that narrow tiles go through for each tile of rows */
+#define NEAR_BYTES (2 << 20)       /* operands up to this are read in place where tiles are wide */
+#define CLOSE_BYTES (24 << 10)     /* and where they are narrow: the first cache */
 #define DEPTH_OF_BATCH 512         /* where the depth is known when the code runs */
 
 /* Does it pay to lay out an operand that could be read in place? A narrow tile reads one line of memory a row of it; rows a
@@ -77,10 +79,9 @@ static bool copy_pays(const TileShape *shape, const Target *t, const Stage *s, u
   const Extent rows = s->axes[s->row], columns = s->axes[s->lane];
   if (rows.batch < 0 && rows.count < 4 * (int64_t)shape->rows) return false;
   if (columns.batch < 0 && columns.count <= (int64_t)shape->vectors * lanes) return false;
-  if (t->vector_bytes < 64) return true;
-  int64_t bytes = 4;
+  int64_t bytes = 4 * (columns.batch < 0 ? columns.count : 64);
   for (unsigned i = s->par; i < (unsigned)s->par + s->red; i++) bytes *= s->axes[i].batch < 0 ? s->axes[i].count : 64;
-  return columns.batch < 0 && bytes * columns.count > NEAR_BYTES;
+  return bytes > (t->vector_bytes < 64 ? CLOSE_BYTES : NEAR_BYTES);
 }
 
 /* Lanes that lie apart or cost computation are laid out always, a column panel once for all rows. */
@@ -90,29 +91,58 @@ static bool wants_panel(const TileShape *shape, const Target *t, const Stage *s,
   return l->at.stride[s->lane] != 1 || l->at.batch[s->lane] >= 0 || l->guard_count || copy_pays(shape, t, s, lanes);
 }
 
+static int64_t element_bytes(const Stage *s, int32_t expr) { return s->exprs.data[expr].type == TYPE_F64 ? 8 : 4; }
+
+/* The product of the inner red axes; false where it is not known, or nothing. */
+static bool inner_depth(const Stage *s, int64_t *inner) {
+  *inner = 1;
+  for (unsigned i = s->par + 1u; i < (unsigned)s->par + s->red; i++)
+    if (s->axes[i].batch >= 0 || !mem_mul(*inner, s->axes[i].count, inner)) return false;
+  return s->red && *inner > 0 && *inner < PANEL_BYTES;
+}
+
+/* Rows that adjoin in memory, while a step of k goes far: the lines of a tile would push each other out of the caches. */
+static int32_t far_rows(const TileShape *shape, const Target *t, const Stage *s, unsigned lanes) {
+  const int32_t expr = shape->packed == s->before ? s->before2 : s->before;
+  const Expr *x = &s->exprs.data[expr];
+  const Extent columns = s->axes[s->lane];
+  if (t->vector_bytes >= 64 || x->kind != X_LOAD || (x->type != TYPE_F32 && x->type != TYPE_F64)) return -1;
+  const Load *l = &s->loads.data[x->a];
+  if (l->guard_count || l->at.stride[s->row] != 1 || l->at.batch[s->row] >= 0) return -1;
+  if (columns.batch >= 0 || columns.count < 4 * (int64_t)shape->vectors * lanes) return -1;
+  bool far = false;
+  for (unsigned i = s->par; i < (unsigned)s->par + s->red; i++) {
+    if (l->at.batch[i] >= 0) return -1;
+    far |= l->at.stride[i] * element_bytes(s, expr) >= 1024;
+  }
+  return far ? expr : -1;
+}
+
 static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, const Stage *s, unsigned lanes) {
   const int32_t expr = lane_operand(s);
-  int64_t inner = 1;
-  shape->packed = -1;
-  for (unsigned i = s->par + 1u; i < (unsigned)s->par + s->red; i++)
-    if (s->axes[i].batch >= 0 || !mem_mul(inner, s->axes[i].count, &inner)) return;
-  if (expr < 0 || !s->red || k->operand_count == KERNEL_MAX_OPERANDS || !wants_panel(shape, t, s, expr, lanes)) return;
-  const int64_t row = (int64_t)lanes * (s->exprs.data[expr].type == TYPE_F64 ? 8 : 4);
+  int64_t inner;
+  if (expr < 0 || k->operand_count + 2 > KERNEL_MAX_OPERANDS || !inner_depth(s, &inner) || !wants_panel(shape, t, s, expr, lanes)) return;
+  const int64_t row = lanes * element_bytes(s, expr);
   const Extent first = s->axes[s->par];
   const int64_t all = first.batch < 0 ? first.count : DEPTH_OF_BATCH * first.count;
-  if (!inner || !all || inner > PANEL_BYTES / row) return;
+  if (!all || inner > PANEL_BYTES / row) return;
   while (shape->vectors > 1 && all > PANEL_BYTES / row / inner / shape->vectors) shape->vectors--;
   const int64_t most = PANEL_BYTES / row / inner / shape->vectors;
   shape->packed = expr;
   shape->limit = all < most ? all : most;
   shape->beyond = first.batch >= 0 || all > shape->limit;
-  shape->panel_bytes = shape->limit * inner * row * shape->vectors;
+  shape->depth = shape->limit * inner;
+  const int64_t panel = shape->depth * row * shape->vectors;
+  if (t->vector_bytes < 64) shape->panels = BLOCK_BYTES / panel ? BLOCK_BYTES / panel : 1;
+  shape->panel_bytes = panel * shape->panels;
+  shape->packed_rows = far_rows(shape, t, s, lanes);
 }
 
 TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s) {
   static const unsigned most[] = {16, 16, 12, 8, 6}; /* more rows gain nothing, and lose where the panel is far */
   const unsigned lanes = stage_lanes(k, s), registers = registers_of(t, k, s);
-  TileShape shape = {.rows = o->tile_rows ? o->tile_rows : s->tile_rows, .vectors = o->tile_vectors ? o->tile_vectors : s->tile_vectors};
+  TileShape shape = {.rows = o->tile_rows ? o->tile_rows : s->tile_rows, .vectors = o->tile_vectors ? o->tile_vectors : s->tile_vectors,
+                     .packed = -1, .packed_rows = -1, .panels = 1, .block = 8};
   if (!shape.vectors) choose_vectors(&shape, t, s, lanes, registers);
   if (shape.vectors > NEST_MAX_VECTORS) shape.vectors = NEST_MAX_VECTORS;
   if (!shape.rows) {
@@ -123,6 +153,7 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
   while (shape.rows > 1 && shape.rows * shape.vectors > 60) shape.rows--;
   choose_packing(&shape, t, k, s, lanes);
   balance_rows(&shape, k, s, o->tile_rows != 0);
+  if (shape.packed_rows >= 0) shape.row_bytes = shape.depth * shape.rows * shape.block * element_bytes(s, shape.packed_rows);
   return shape;
 }
 
@@ -130,7 +161,8 @@ int64_t shape_scratch(const Target *t, const EmitOptions *o, const Kernel *k) {
   int64_t most = 0;
   for (uint32_t i = 0; i < k->stages.count; i++) {
     if (!shape_fits(k, &k->stages.data[i])) continue;
-    const int64_t bytes = shape_choose(t, o, k, &k->stages.data[i]).panel_bytes;
+    const TileShape shape = shape_choose(t, o, k, &k->stages.data[i]);
+    const int64_t bytes = shape.panel_bytes + shape.row_bytes;
     if (bytes > most) most = bytes;
   }
   return most;

@@ -1,28 +1,10 @@
 /* tile.c: contractions by register tiles: a function computes `rows` by `vectors` accumulators over the whole red axes, k in
- * order with fma; the kernel walks over columns outside and rows inside, so that the lane operand's panel stays near. Rows
- * past the last are computed again from the last one and not stored, so that one function serves every count of rows. */
+ * order with fma. Rows past the last are computed again from the last one and not stored, so that one function serves every
+ * count of rows. An operand that was laid out in scratch is read there. */
+#include "tile.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include "nest.h"
-
-typedef struct {
-  unsigned vectors;
-  V tail;       /* lanes of the last vector: a constant; NULL: all */
-  bool dynamic; /* they are a parameter */
-  V function, pack;
-} Variant;
-
-typedef struct {
-  Nest *n;
-  TileShape shape;
-  uint64_t used;  /* operands */
-  int32_t *given; /* expressions whose values the function is given */
-  uint32_t given_count;
-  Variant variants[8];
-  unsigned variant_count;
-  V pack;         /* lays out a panel in blocks, of any width */
-} Tile;
 
 bool tile_fits(const Nest *n) { return !n->in_tile && shape_fits(n->kernel, n->stage); }
 
@@ -56,9 +38,9 @@ static void list_given(Tile *t) {
 
 #define TILE_MAX_PARAMS (KERNEL_MAX_OPERANDS + KERNEL_MAX_AXES + 64)
 
-/* Parameters: frame, operands, an index a par axis, rows that count, lanes that count, scratch, values given. `args`: of
+/* Parameters: frame, operands, an index a par axis, rows that count, lanes that count, the panels, values given. `args`: of
  * this call. */
-static unsigned tile_params(Tile *t, LLVMTypeRef *types, V *args, V row, V rows, V lanes) {
+static unsigned tile_params(Tile *t, LLVMTypeRef *types, V *args, const TileCall *c) {
   Nest *n = t->n;
   Emit *e = n->e;
   unsigned count = 0;
@@ -66,10 +48,12 @@ static unsigned tile_params(Tile *t, LLVMTypeRef *types, V *args, V row, V rows,
   for (unsigned i = 0; i < n->kernel->operand_count; i++)
     if (t->used >> i & 1) types[count] = e->ptr, args[count++] = n->operand[i];
   for (unsigned i = 0; i < n->stage->par; i++)
-    types[count] = e->i64, args[count++] = (int)i == n->stage->row ? row : n->index[i];
-  types[count] = e->i64, args[count++] = rows;
+    types[count] = e->i64, args[count++] = (int)i == n->stage->row ? c->row : n->index[i];
+  V lanes = n->mask[n->vectors - 1] ? n->mask_count[n->vectors - 1] : NULL, none = LLVMConstNull(e->ptr);
+  types[count] = e->i64, args[count++] = c->rows;
   types[count] = e->i64, args[count++] = lanes ? lanes : e_i64(e, 0);
-  types[count] = e->ptr, args[count++] = n->scratch;
+  types[count] = e->ptr, args[count++] = c->panel ? c->panel : none;
+  types[count] = e->ptr, args[count++] = c->row_panel ? c->row_panel : none;
   for (uint32_t i = 0; i < t->given_count; i++) {
     V x = expr_value(n, t->given[i], 0, 0, false);
     if (LLVMIsConstant(x)) continue;
@@ -86,25 +70,28 @@ static void take_given(const Tile *t, Nest *in, V f, unsigned at) {
   }
 }
 
-/* The stage with its lane operand read from a panel: an operand more, in the order in which it was laid out. */
-static void read_panel(const Tile *t, const Variant *v, Kernel *k, Stage *s) {
-  Arena *arena = &t->n->u->arena;
-  *k = *t->n->kernel, *s = *t->n->stage;
+/* The kernel and the stage with one expression read from a panel: an operand more, at the given strides. */
+static uint16_t replace_operand(Arena *arena, Kernel *k, Stage *s, int32_t expr, const Affine *at) {
   const uint16_t operand = k->operand_count++;
-  k->operand_type[operand] = s->exprs.data[t->shape.packed].type, k->operand_written[operand] = false;
+  k->operand_type[operand] = s->exprs.data[expr].type, k->operand_written[operand] = false;
   Load *loads = ARENA_ARRAY(arena, Load, s->loads.count + 1);
   Expr *exprs = ARENA_ARRAY(arena, Expr, s->exprs.count);
   if (s->loads.count) memcpy(loads, s->loads.data, sizeof *loads * s->loads.count);
   memcpy(exprs, s->exprs.data, sizeof *exprs * s->exprs.count);
-  Load *panel = &loads[s->loads.count];
-  *panel = (Load){.operand = operand};
-  memset(panel->at.batch, -1, sizeof panel->at.batch);
-  int64_t stride = (int64_t)v->vectors * t->n->lanes;
-  for (unsigned i = (unsigned)s->par + s->red; i-- > s->par;) panel->at.stride[i] = stride, stride *= s->axes[i].count;
-  panel->at.stride[s->lane] = 1;
-  Expr *x = &exprs[t->shape.packed];
-  *x = (Expr){.kind = X_LOAD, .type = x->type, .a = (int32_t)s->loads.count, .b = -1, .c = -1, .span = x->span};
+  loads[s->loads.count] = (Load){.operand = operand, .at = *at};
+  const Expr old = exprs[expr];
+  exprs[expr] = (Expr){.kind = X_LOAD, .type = old.type, .a = (int32_t)s->loads.count, .b = -1, .c = -1, .span = old.span};
   s->loads.data = loads, s->loads.count++, s->exprs.data = exprs;
+  return operand;
+}
+
+/* A panel's strides: `width` elements a k, the axis' own index inside. */
+static Affine panel_strides(const Stage *s, int64_t width, int axis) {
+  Affine at = {0};
+  memset(at.batch, -1, sizeof at.batch);
+  for (unsigned i = (unsigned)s->par + s->red; i-- > s->par;) at.stride[i] = width, width *= s->axes[i].count;
+  at.stride[axis] = 1;
+  return at;
 }
 
 static void set_lanes(Nest *in, const Variant *v, V lanes) {
@@ -118,7 +105,7 @@ static void set_lanes(Nest *in, const Variant *v, V lanes) {
 
 /* What the parameters of a tile's function are. */
 typedef struct {
-  V operand[KERNEL_MAX_OPERANDS], index[KERNEL_MAX_AXES], count, lanes, space;
+  V operand[KERNEL_MAX_OPERANDS], index[KERNEL_MAX_AXES], count, lanes, panel, row_panel;
   unsigned given; /* the first of the values given */
 } Params;
 
@@ -128,7 +115,8 @@ static Params read_params(const Tile *t, V f) {
   for (unsigned i = 0; i < t->n->kernel->operand_count; i++)
     p.operand[i] = t->used >> i & 1 ? LLVMGetParam(f, at++) : LLVMConstNull(t->n->e->ptr);
   for (unsigned i = 0; i < t->n->stage->par; i++) p.index[i] = LLVMGetParam(f, at++);
-  p.count = LLVMGetParam(f, at), p.lanes = LLVMGetParam(f, at + 1), p.space = LLVMGetParam(f, at + 2), p.given = at + 3;
+  p.count = LLVMGetParam(f, at), p.lanes = LLVMGetParam(f, at + 1), p.panel = LLVMGetParam(f, at + 2);
+  p.row_panel = LLVMGetParam(f, at + 3), p.given = at + 4;
   return p;
 }
 
@@ -158,25 +146,35 @@ static V panel_end(const Tile *t, Nest *in) {
   return i64_min(in->e, nest_extent(in, in->stage->axes[in->stage->par]), e_i64(in->e, t->shape.limit));
 }
 
+/* A panel as an operand: as if it began at index 0 of its axis. */
+static V panel_operand(const Tile *t, int32_t expr, V panel, V index) {
+  return e_gep(t->n->e, tile_panel_type(t, expr), panel, LLVMBuildNeg(t->n->e->b, index, ""));
+}
+
 /* The body of a tile's function, begun already. */
 static void tile_body(const Tile *t, const Variant *v) {
   Emit *e = t->n->e;
-  Kernel kernel;
-  Stage stage;
+  Arena *arena = &t->n->u->arena;
+  Kernel kernel = *t->n->kernel;
+  Stage stage = *t->n->stage;
   Nest in, rest;
   Params p = read_params(t, e->function);
-  if (t->shape.packed < 0) {
-    tile_nest(t, v, &p, &in, t->n->kernel, t->n->stage);
-  } else {
-    read_panel(t, v, &kernel, &stage);
-    LLVMTypeRef type = expr_type(e, stage.exprs.data[t->shape.packed].type);
-    p.operand[kernel.operand_count - 1] = e_gep(e, type, p.space, LLVMBuildNeg(e->b, p.index[stage.lane], ""));
-    tile_nest(t, v, &p, &in, &kernel, &stage);
-    in.panel = kernel.operand_count - 1;
+  int panel = -1;
+  if (t->shape.packed >= 0) {
+    const Affine at = panel_strides(&stage, (int64_t)v->vectors * t->n->lanes, stage.lane);
+    panel = replace_operand(arena, &kernel, &stage, t->shape.packed, &at);
+    p.operand[panel] = panel_operand(t, t->shape.packed, p.panel, p.index[stage.lane]);
   }
+  if (t->shape.packed_rows >= 0) {
+    const Affine at = panel_strides(&stage, t->shape.rows, stage.row);
+    const uint16_t operand = replace_operand(arena, &kernel, &stage, t->shape.packed_rows, &at);
+    p.operand[operand] = panel_operand(t, t->shape.packed_rows, p.row_panel, p.index[stage.row]);
+  }
+  tile_nest(t, v, &p, &in, &kernel, &stage);
+  in.panel = panel;
   stage_wants(&in);
   open_par_axes(&in, &p, true);
-  if (t->shape.packed >= 0 && t->shape.beyond) {
+  if (t->shape.beyond) {
     tile_nest(t, v, &p, &rest, t->n->kernel, t->n->stage);
     nest_want(&rest, rest.stage->before), nest_want(&rest, rest.stage->before2);
     open_par_axes(&rest, &p, true);
@@ -198,7 +196,7 @@ static void fill_body(const Tile *t, const Variant *v) {
   nest_want(&in, t->shape.packed);
   open_par_axes(&in, &p, false);
   if (t->shape.beyond) in.red_from = e_i64(in.e, 0), in.red_to = panel_end(t, &in);
-  pack_fill(&in, t->shape.packed, p.space);
+  pack_fill(&in, t->shape.packed, p.panel);
 }
 
 static bool in_blocks(const Tile *t) { return !t->shape.beyond && pack_in_blocks(t->n, t->shape.packed); }
@@ -227,95 +225,51 @@ static Variant *find_variant(Tile *t, LLVMTypeRef *types, unsigned count) {
   return v;
 }
 
-/* Calls the tile at the open lane chunk and rows from `row` on; `pack`: what fills its panel instead. */
-static void tile_call(Tile *t, V row, V rows, bool pack) {
-  Nest *n = t->n;
+static void call_variant(Tile *t, const TileCall *call, bool pack) {
   LLVMTypeRef types[TILE_MAX_PARAMS];
   V args[TILE_MAX_PARAMS];
-  const unsigned count = tile_params(t, types, args, row, rows, n->mask[n->vectors - 1] ? n->mask_count[n->vectors - 1] : NULL);
+  const unsigned count = tile_params(t, types, args, call);
   const Variant *v = find_variant(t, types, count);
-  call_function(n->e, pack ? v->pack : v->function, args, count);
+  call_function(t->n->e, pack ? v->pack : v->function, args, count);
 }
 
-static void fill_panel(Tile *t) {
+void tile_call(Tile *t, const TileCall *call) { call_variant(t, call, false); }
+
+void tile_fill(Tile *t, V panel) {
   Nest *n = t->n;
   Emit *e = n->e;
   if (!in_blocks(t)) {
-    tile_call(t, e_i64(e, 0), e_i64(e, 0), true);
+    call_variant(t, &(TileCall){e_i64(e, 0), e_i64(e, 0), panel, NULL}, true);
     return;
   }
   char name[40];
   snprintf(name, sizeof name, "pack%u", n->u->functions);
-  if (!t->pack) t->pack = pack_function(n, t->shape.packed, name), n->u->functions++;
+  if (!t->blocks) t->blocks = pack_function(n, t->shape.packed, name), n->u->functions++;
   V width = e_i64(e, (int64_t)n->vectors * n->lanes), lanes = width;
   if (n->mask[n->vectors - 1]) lanes = i64_add(e, e_i64(e, (int64_t)(n->vectors - 1) * n->lanes), n->mask_count[n->vectors - 1]);
   V source = nest_spot(n, (uint32_t)n->stage->exprs.data[t->shape.packed].a, 0, 0);
-  call_function(e, t->pack, (V[]){source, n->scratch, lanes, width}, 4);
+  call_function(e, t->blocks, (V[]){source, panel, lanes, width}, 4);
 }
 
-static void tile_rows(Nest *n, Carry *carry, void *data) {
-  Tile *t = data;
-  Emit *e = n->e;
-  const Range r = range_axis(n, (unsigned)n->stage->row);
-  Loop l;
-  const bool once = r.count > 0 && r.count <= t->shape.rows;
-  if (t->shape.packed >= 0) fill_panel(t);
-  if (!once) e_loop_begin(e, &l, r.from, r.to, e_i64(e, t->shape.rows), NULL, 0, r.count > 0);
-  V row = once ? r.from : l.i, left = LLVMBuildSub(e->b, r.to, row, ""), all = e_i64(e, t->shape.rows);
-  tile_call(t, row, t->shape.ragged ? i64_min(e, left, all) : all, false);
-  if (!once) e_loop_end(e, &l, NULL);
-}
-
-/* `groups` chunks of `vectors` vectors from vector `first` on; the last lanes of the last one may not exist. */
-static void tile_group(Tile *t, int64_t first, int64_t groups, unsigned vectors, int64_t tail) {
+void tile_fill_rows(Tile *t, V panel, V row, V rows) {
   Nest *n = t->n;
   Emit *e = n->e;
-  const int64_t lanes = n->lanes, plain = groups - (tail != 0);
-  for (int last = 0; last < 2; last++) {
-    const int64_t count = last ? groups - plain : plain, at = (first + (last ? plain * vectors : 0)) * lanes;
-    if (!count) continue;
-    Loop l;
-    if (count > 1)
-      e_loop_begin(e, &l, e_i64(e, at), e_i64(e, at + count * vectors * lanes), e_i64(e, vectors * lanes), NULL, 0, true);
-    n->vectors = vectors;
-    memset(n->mask, 0, sizeof n->mask);
-    if (last) n->mask[vectors - 1] = e_mask(e, n->lanes, (unsigned)tail), n->mask_count[vectors - 1] = e_i64(e, tail);
-    nest_open(n, (unsigned)n->stage->lane, count > 1 ? l.i : e_i64(e, at), false);
-    tile_rows(n, NULL, t);
-    nest_close(n);
-    if (count > 1) e_loop_end(e, &l, NULL);
-  }
+  const uint32_t load = (uint32_t)n->stage->exprs.data[t->shape.packed_rows].a;
+  char name[40];
+  snprintf(name, sizeof name, "pack%u", n->u->functions);
+  if (!t->pack_rows) t->pack_rows = pack_rows_function(n, load, &t->shape, name), n->u->functions++;
+  V source = e_gep(e, tile_panel_type(t, t->shape.packed_rows), nest_spot(n, load, 0, 0), row);
+  V depth = i64_min(e, nest_extent(n, n->stage->axes[n->stage->par]), e_i64(e, t->shape.limit));
+  call_function(e, t->pack_rows, (V[]){source, panel, rows, depth}, 4);
 }
 
-static void tile_columns(Tile *t) {
-  Nest *n = t->n;
-  Carry none = {NULL, 0};
-  const unsigned lane = (unsigned)n->stage->lane;
-  const Range r = range_axis(n, lane);
-  if (r.count < 0) {
-    loop_lanes(n, lane, t->shape.vectors, &none, false, tile_rows, t);
-    return;
-  }
-  const int64_t all = (r.count + n->lanes - 1) / n->lanes, tail = r.count % n->lanes;
-  const int64_t groups = (all + t->shape.vectors - 1) / t->shape.vectors;
-  if (!groups) return;
-  const int64_t size = all / groups, larger = all % groups; /* `larger` groups have one vector more */
-  if (larger) tile_group(t, 0, larger, (unsigned)size + 1, 0);
-  tile_group(t, larger * (size + 1), groups - larger, (unsigned)size, tail);
-}
+int64_t tile_panel_size(const Tile *t, unsigned vectors) { return t->shape.depth * vectors * t->n->lanes; }
+int64_t tile_row_panel_size(const Tile *t) { return t->shape.depth * t->shape.rows; }
+LLVMTypeRef tile_panel_type(const Tile *t, int32_t expr) { return expr_type(t->n->e, t->n->stage->exprs.data[expr].type); }
 
-static void outer_axes(Nest *n, Carry *carry, void *data) {
-  Tile *t = data;
-  unsigned axis = n->kernel->block;
-  while (axis < n->stage->par && (n->open & AXIS_BIT(axis) || (int)axis == n->stage->row || (int)axis == n->stage->lane)) axis++;
-  if (axis < n->stage->par) loop_axis(n, axis, carry, false, outer_axes, t);
-  else tile_columns(t);
-}
-
-void tile_emit(Nest *n) {
+Tile tile_open(Nest *n) {
   Tile t = {.n = n, .shape = shape_choose(&n->e->target, n->u->options, n->kernel, n->stage)};
-  Carry none = {NULL, 0};
   list_operands(&t);
   list_given(&t);
-  outer_axes(n, &none, &t);
+  return t;
 }

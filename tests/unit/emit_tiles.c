@@ -84,6 +84,20 @@ static void test_batches(void **state) {
   check_product((Product){30, 40, BATCH(0), 530, 't', TYPE_F32, false, 8}); /* deeper than a panel of run-time depth */
 }
 
+/* Large enough for panels side by side and rows laid out, on processors with narrow tiles; once with a depth that ends in
+ * the panel and once beyond it. */
+static void test_blocks(void **state) {
+  static const Product products[] = {{260, 84, BATCH(0), 80, 't', TYPE_F32, true, 4}, {257, 80, 90, 0, 't', TYPE_F32, false, 1},
+                                     {260, 70, BATCH(0), 540, 't', TYPE_F32, false, 4}, {40, 300, 70, 0, 'T', TYPE_F32, false, 4}};
+  for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+    Build b;
+    build_product(&b, &products[i]);
+    for (int threads = 1; threads < 3; threads++)
+      if (kb_check(&b, &(EmitOptions){.cpu = "x86-64-v3", .keep_ir = true}, threads, true) != 0) fail_msg("product %zu, %d threads", i, threads);
+    kb_close(&b);
+  }
+}
+
 /* y[s, h, i, j] = sum over k, l of q[s, i, h, k, l] * w[h, j, l, k]: outer axes, two red axes, other orders in memory. */
 static void test_many_axes(void **state) {
   Build b;
@@ -182,7 +196,7 @@ static void test_no_spills(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_products), cmocka_unit_test(test_batches), cmocka_unit_test(test_many_axes),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_products), cmocka_unit_test(test_batches), cmocka_unit_test(test_blocks), cmocka_unit_test(test_many_axes),
                                      cmocka_unit_test(test_window), cmocka_unit_test(test_computed_operand), cmocka_unit_test(test_no_spills)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,44 @@
+/* tile.h: a contraction in the making: its tile functions (tile.c) and the walk over rows and columns (walk.c). */
+#ifndef GRADC_TILE_H
+#define GRADC_TILE_H
+#include "nest.h"
+
+/* The functions of one kind of column chunk. */
+typedef struct {
+  unsigned vectors;
+  V tail;       /* lanes of the last vector: a constant; NULL: all */
+  bool dynamic; /* they are a parameter */
+  V function;
+  V pack;       /* fills its panel by evaluation, or NULL */
+} Variant;
+
+typedef struct {
+  Nest *n;        /* of the kernel: outer axes open */
+  TileShape shape;
+  uint64_t used;  /* operands */
+  int32_t *given; /* expressions whose values the functions are given */
+  uint32_t given_count;
+  Variant variants[8];
+  unsigned variant_count;
+  V blocks;       /* lays out a panel in transposed blocks, of any width; or NULL */
+  V pack_rows;    /* lays out the row operand, or NULL */
+} Tile;
+
+/* What a call of a tile function is about: at the lane chunk that is open. */
+typedef struct {
+  V row, rows;        /* the first, and how many count */
+  V panel, row_panel; /* the operands laid out, or NULL */
+} TileCall;
+
+Tile tile_open(Nest *n);
+void tile_call(Tile *t, const TileCall *call);
+/* Fills the lane operand's panel of the open lane chunk. */
+void tile_fill(Tile *t, V panel);
+/* Lays out the row operand for `rows` rows from `row` on: [tile][k][rows of a tile]. */
+void tile_fill_rows(Tile *t, V panel, V row, V rows);
+/* Elements of one panel of the lane operand with `vectors` vectors, and of one tile of the row operand. */
+int64_t tile_panel_size(const Tile *t, unsigned vectors);
+int64_t tile_row_panel_size(const Tile *t);
+LLVMTypeRef tile_panel_type(const Tile *t, int32_t expr);
+
+#endif

@@ -1,0 +1,166 @@
+/* walk.c: the way through a contraction: outer axes; blocks of columns whose panels fit the second cache together; blocks of
+ * rows; tiles of rows; and innermost the panels, over which a tile of rows stays in the first cache. Where nothing is laid
+ * out, or tiles are wide, a block has one panel: columns outside, rows inside. */
+#include <string.h>
+
+#include "tile.h"
+
+/* Column chunks of one kind, all whole or all with the same tail. */
+typedef struct {
+  Tile *t;
+  unsigned vectors;
+  V first, panels; /* index of the block's first lane; chunks in it */
+  bool many;
+} Columns;
+
+static V panel_at(const Columns *c, V number) {
+  const Tile *t = c->t;
+  if (t->shape.packed < 0) return NULL;
+  return e_gep(t->n->e, tile_panel_type(t, t->shape.packed), t->n->scratch, i64_mul(t->n->e, number, tile_panel_size(t, c->vectors)));
+}
+
+/* Opens the lane chunk of panel `number`. */
+static void open_panel(const Columns *c, V number) {
+  Nest *n = c->t->n;
+  nest_open(n, (unsigned)n->stage->lane, i64_add(n->e, c->first, i64_mul(n->e, number, (int64_t)c->vectors * n->lanes)), false);
+}
+
+static void each_panel(const Columns *c, Loop *l, V *number) {
+  *number = e_i64(c->t->n->e, 0);
+  if (!c->many) return;
+  e_loop_begin(c->t->n->e, l, *number, c->panels, e_i64(c->t->n->e, 1), NULL, 0, true);
+  *number = l->i;
+}
+
+static void end_panels(const Columns *c, Loop *l) {
+  if (c->many) e_loop_end(c->t->n->e, l, NULL);
+}
+
+static void fill_panels(const Columns *c) {
+  Loop l;
+  V number;
+  if (c->t->shape.packed < 0) return;
+  each_panel(c, &l, &number);
+  open_panel(c, number);
+  tile_fill(c->t, panel_at(c, number));
+  nest_close(c->t->n);
+  end_panels(c, &l);
+}
+
+/* One tile of rows against all panels. */
+static void row_tile(const Columns *c, V row, V rows, V row_panel) {
+  Loop l;
+  V number;
+  each_panel(c, &l, &number);
+  open_panel(c, number);
+  tile_call(c->t, &(TileCall){row, rows, panel_at(c, number), row_panel});
+  nest_close(c->t->n);
+  end_panels(c, &l);
+}
+
+/* Tiles from `from` to `to`; `panel`: the row operand laid out for these rows, or NULL. */
+static void row_tiles(const Columns *c, V from, V to, V panel, bool nonempty) {
+  const Tile *t = c->t;
+  Emit *e = t->n->e;
+  V all = e_i64(e, t->shape.rows);
+  Loop l;
+  e_loop_begin(e, &l, from, to, all, NULL, 0, nonempty);
+  V rows = t->shape.ragged ? i64_min(e, LLVMBuildSub(e->b, to, l.i, ""), all) : all;
+  if (panel) /* a tile's part begins at its row times the depth */
+    panel = e_gep(e, tile_panel_type(t, t->shape.packed_rows), panel, i64_mul(e, LLVMBuildSub(e->b, l.i, from, ""), t->shape.depth));
+  row_tile(c, l.i, rows, panel);
+  e_loop_end(e, &l, NULL);
+}
+
+static void block_of_columns(const Columns *c) {
+  Tile *t = c->t;
+  Nest *n = t->n;
+  Emit *e = n->e;
+  const Range r = range_axis(n, (unsigned)n->stage->row);
+  fill_panels(c);
+  if (t->shape.packed_rows < 0) {
+    if (r.count > 0 && r.count <= t->shape.rows) row_tile(c, r.from, e_i64(e, r.count), NULL);
+    else row_tiles(c, r.from, r.to, NULL, r.count > 0);
+    return;
+  }
+  Loop l;
+  V step = e_i64(e, (int64_t)t->shape.rows * t->shape.block), panel = e_gep(e, e->i8, n->scratch, e_i64(e, t->shape.panel_bytes));
+  e_loop_begin(e, &l, r.from, r.to, step, NULL, 0, r.count > 0);
+  V end = i64_min(e, i64_add(e, l.i, step), r.to);
+  tile_fill_rows(t, panel, l.i, LLVMBuildSub(e->b, end, l.i, ""));
+  row_tiles(c, l.i, end, panel, true);
+  e_loop_end(e, &l, NULL);
+}
+
+/* `count` whole chunks from lane `at` on, in blocks. */
+static void whole_chunks(Tile *t, int64_t at, int64_t count, unsigned vectors) {
+  Nest *n = t->n;
+  Emit *e = n->e;
+  const int64_t step = vectors * n->lanes, block = t->shape.panels < count ? t->shape.panels : count;
+  Columns c = {t, vectors, e_i64(e, at), e_i64(e, block), block > 1};
+  Loop l;
+  n->vectors = vectors;
+  memset(n->mask, 0, sizeof n->mask);
+  if (count > block) {
+    e_loop_begin(e, &l, e_i64(e, at), e_i64(e, at + count * step), e_i64(e, block * step), NULL, 0, true);
+    c.first = l.i;
+    if (count % block) {
+      V left = LLVMBuildSDiv(e->b, LLVMBuildSub(e->b, e_i64(e, at + count * step), l.i, ""), e_i64(e, step), "");
+      c.panels = i64_min(e, left, e_i64(e, block));
+    }
+  }
+  block_of_columns(&c);
+  if (count > block) e_loop_end(e, &l, NULL);
+}
+
+/* `groups` chunks of `vectors` vectors from vector `first` on; the last one may end in `tail` lanes. */
+static void column_group(Tile *t, int64_t first, int64_t groups, unsigned vectors, int64_t tail) {
+  Nest *n = t->n;
+  Emit *e = n->e;
+  const int64_t plain = groups - (tail != 0);
+  if (plain) whole_chunks(t, first * n->lanes, plain, vectors);
+  if (!tail) return;
+  n->vectors = vectors;
+  memset(n->mask, 0, sizeof n->mask);
+  n->mask[vectors - 1] = e_mask(e, n->lanes, (unsigned)tail), n->mask_count[vectors - 1] = e_i64(e, tail);
+  const Columns c = {t, vectors, e_i64(e, (first + plain * vectors) * n->lanes), e_i64(e, 1), false};
+  block_of_columns(&c);
+}
+
+/* At a lane chunk that loop_lanes has opened. */
+static void open_chunk(Nest *n, Carry *carry, void *data) {
+  const Columns c = {data, n->vectors, n->index[n->stage->lane], e_i64(n->e, 1), false};
+  nest_close(n); /* to be opened as a panel */
+  block_of_columns(&c);
+  nest_open(n, (unsigned)n->stage->lane, c.first, false);
+}
+
+static void all_columns(Tile *t) {
+  Nest *n = t->n;
+  Carry none = {NULL, 0};
+  const unsigned lane = (unsigned)n->stage->lane;
+  const Range r = range_axis(n, lane);
+  if (r.count < 0) {
+    loop_lanes(n, lane, t->shape.vectors, &none, false, open_chunk, t);
+    return;
+  }
+  const int64_t all = (r.count + n->lanes - 1) / n->lanes, tail = r.count % n->lanes;
+  const int64_t groups = (all + t->shape.vectors - 1) / t->shape.vectors;
+  if (!groups) return;
+  const int64_t size = all / groups, larger = all % groups; /* `larger` groups have one vector more */
+  if (larger) column_group(t, 0, larger, (unsigned)size + 1, 0);
+  column_group(t, larger * (size + 1), groups - larger, (unsigned)size, tail);
+}
+
+static void outer_axes(Nest *n, Carry *carry, void *data) {
+  unsigned axis = n->kernel->block;
+  while (axis < n->stage->par && (n->open & AXIS_BIT(axis) || (int)axis == n->stage->row || (int)axis == n->stage->lane)) axis++;
+  if (axis < n->stage->par) loop_axis(n, axis, carry, false, outer_axes, data);
+  else all_columns(data);
+}
+
+void tile_emit(Nest *n) {
+  Tile t = tile_open(n);
+  Carry none = {NULL, 0};
+  outer_axes(n, &none, &t);
+}
