@@ -30,20 +30,34 @@ bool grad_depends(const Graph *g, Node y, Node x) {
 
 static bool is_float(const Graph *g, Node n) { return node_type(g, n) == TYPE_F32 || node_type(g, n) == TYPE_F64; }
 
-/* Adds what `node` with gradient `in` gives to its inputs that matter. */
+/* What `node` with gradient `in` gives to its input i, or NODE_NONE. */
+static Node part_of(Graph *g, Node node, Node in, uint32_t i) {
+  const Node to = node_in(g, node, i), part = prim_info(node_prim(g, node))->derive(g, node, in, i);
+  if (part.id && (node_type(g, part) != node_type(g, to) || node_shape(g, part).id != node_shape(g, to).id))
+    DIAG_BUG(g->session, g->span, "the gradient of `%s` by input %u has another shape than the input",
+             prim_info(node_prim(g, node))->word, i);
+  return part;
+}
+
+static Node add_part(Graph *g, Node sum, Node part) {
+  return !sum.id ? part : !part.id ? sum : build_add(g, sum, part);
+}
+
+/* Adds what `node` gives to its inputs that matter. An input that occurs twice gets its parts in one: the x g + x g of a
+ * square are 2 x g. */
 static void spread(Graph *g, Node node, Node in, const uint8_t *depends, uint32_t first, Node *gradients) {
   const uint32_t count = node_data(g, node)->count;
   g->span = node_data(g, node)->span;
   for (uint32_t i = 0; i < count; i++) {
     const Node to = node_in(g, node, i);
     if (to.id < first || !depends[to.id - first] || !is_float(g, to)) continue;
-    const Node part = prim_info(node_prim(g, node))->derive(g, node, in, i);
-    if (!part.id) continue;
-    if (node_type(g, part) != node_type(g, to) || node_shape(g, part).id != node_shape(g, to).id)
-      DIAG_BUG(g->session, g->span, "the gradient of `%s` by input %u has another shape than the input",
-               prim_info(node_prim(g, node))->word, i);
-    Node *sum = &gradients[to.id - first];
-    *sum = sum->id ? build_add(g, *sum, part) : part;
+    bool seen = false;
+    for (uint32_t k = 0; k < i && !seen; k++) seen = node_is(node_in(g, node, k), to);
+    if (seen) continue;
+    Node part = part_of(g, node, in, i);
+    for (uint32_t k = i + 1; k < count; k++)
+      if (node_is(node_in(g, node, k), to)) part = add_part(g, part, part_of(g, node, in, k));
+    gradients[to.id - first] = add_part(g, gradients[to.id - first], part);
   }
 }
 

@@ -62,6 +62,7 @@ Node contraction_build(Graph *g, Node a, Node b, const Contraction *c);
 /* Rules with a body of their own; the table in rules.def says what each is. */
 Node rule_smaller_elementwise(Graph *g, const Draft *d);
 Node rule_moved_elementwise(Graph *g, const Draft *d);
+Node rule_stop_moved(Graph *g, const Draft *d);
 Node rule_log_sum_exp(Graph *g, const Draft *d);
 Node rule_softmax(Graph *g, const Draft *d);
 Node rule_broadcast(Graph *g, const Draft *d);

@@ -46,6 +46,13 @@ static bool opposite(const Graph *g, Node p, Node q) {
          (node_prim(g, q) == P_NOT && node_is(node_in(g, q, 0), p));
 }
 
+/* x repeated as the input of the broadcast `like` is. */
+static Node broadcast_like(Graph *g, Node like, Node x) {
+  int64_t axes[DRAFT_ATTRS] = {0};
+  attr_copy(g, like, axes);
+  return build_broadcast(g, x, node_shape(g, like), axes);
+}
+
 /* e^u, e^u / s, sigmoid u, 1 - sigmoid u: what has a stable logarithm. */
 static bool has_stable_log(const Graph *g, Node n) {
   switch (node_prim(g, n)) {
@@ -87,6 +94,10 @@ static bool is_relu(const Graph *g, Node n, Node x) {
 #define WHOLE(n) whole(G_, n)
 #define HOLDS(wide, narrow) holds(wide, narrow)
 #define OPPOSITE(p, q) opposite(G_, p, q)
+#define IS_FINITE_NUMBER(n) (is_any_number(G_, n) && isfinite(number_of(G_, n)))
+#define IS_NEG_BROADCAST(n) (IS(n, BROADCAST) && IS(IN(n, 0), NEG))
+#define BROADCAST_OF(like, x) broadcast_like(G_, like, x)
+#define AMONG(n, of) (node_is(IN(of, 0), n) || node_is(IN(of, 1), n))
 #define HAS_STABLE_LOG(n) has_stable_log(G_, n)
 #define IS_SOFTPLUS_REST(n) is_softplus_rest(G_, n)
 #define IS_RELU(n, x) is_relu(G_, n, x)

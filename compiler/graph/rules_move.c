@@ -65,6 +65,13 @@ Node rule_moved_elementwise(Graph *g, const Draft *d) {
   return build_any(g, node_prim(g, moved), d->type, d->shape, &made, 1, attr, count);
 }
 
+Node rule_stop_moved(Graph *g, const Draft *d) {
+  const Node move = d->in[0], inner = build_stop(g, node_in(g, move, 0));
+  int64_t attr[DRAFT_ATTRS];
+  const uint32_t count = attr_copy(g, move, attr);
+  return build_any(g, node_prim(g, move), d->type, d->shape, &inner, 1, attr, count);
+}
+
 /* ---- broadcast ---- */
 
 Node rule_broadcast(Graph *g, const Draft *d) {
