@@ -37,6 +37,11 @@ static double total_loss(const Figures *figures, uint32_t *losses) {
   return total;
 }
 
+/* Beside the total, which is `loss`, a part needs another name. */
+static const char *part_name(const Figure *f) {
+  return f->kind == GRADC_OUT_LOSS && !strcmp(f->name, "loss") ? "loss_1" : f->name;
+}
+
 static void print_number(Text *out, double value) {
   const double size = fabs(value);
   if (size != 0 && (size < 1e-3 || size >= 1e5)) text_printf(out, "%.3e", value);
@@ -55,7 +60,7 @@ void figures_print(const Figures *figures, Text *out) {
   for (uint32_t i = 0; i < figures->all.count; i++) {
     const Figure *f = &figures->all.data[i];
     if (f->kind == GRADC_OUT_LOSS && losses == 1) continue;
-    text_printf(out, "%s%s ", space, f->name);
+    text_printf(out, "%s%s ", space, part_name(f));
     print_number(out, figure_value(f));
     space = "  ";
   }
@@ -77,8 +82,8 @@ void figures_json(const Figures *figures, Text *out) {
   }
   for (uint32_t i = 0; i < figures->all.count; i++) {
     const Figure *f = &figures->all.data[i];
-    if (f->kind == GRADC_OUT_LOSS && !strcmp(f->name, "loss")) continue;
-    text_printf(out, "%s\"%s\":", i || losses ? "," : "", f->name);
+    if (f->kind == GRADC_OUT_LOSS && losses == 1 && !strcmp(f->name, "loss")) continue;
+    text_printf(out, "%s\"%s\":", i || losses ? "," : "", part_name(f));
     json_number(out, figure_value(f));
   }
   text_add(out, "}");
