@@ -66,7 +66,7 @@ typedef void (*GradcEntry)(GradcFrame *frame, int64_t thread, int64_t threads, v
 
 typedef enum { GRADC_ENTRY_INIT, GRADC_ENTRY_TRAIN, GRADC_ENTRY_EVAL, GRADC_ENTRY_COUNT } GradcEntryKind;
 typedef struct {
-  GradcEntry run;                /* NULL: not compiled */
+  GradcEntry run;                /* NULL: not compiled (yet): what follows holds all the same, so that instances have room for it */
   int64_t arena;                 /* bytes = arena + sum of arena_batch[i] * capacity i */
   int64_t arena_batch[GRADC_MAX_BATCHES];
   int64_t scratch;               /* bytes a thread */

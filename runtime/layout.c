@@ -157,7 +157,7 @@ static GradcStatus check_capacity(const GradcProgram *program, const int64_t *ca
 static int useful_threads(const GradcProgram *program, int threads) {
   uint32_t useful = 1;
   for (int e = 0; e < GRADC_ENTRY_COUNT; e++)
-    if (program->entries[e].run && program->entries[e].max_threads > useful) useful = program->entries[e].max_threads;
+    if (program->entries[e].max_threads > useful) useful = program->entries[e].max_threads;
   uint32_t wanted = threads > 0 ? (uint32_t)threads : (uint32_t)gradc_processors();
   if (wanted > GRADC_MAX_THREADS) wanted = GRADC_MAX_THREADS;
   return (int)(wanted < useful ? wanted : useful);
@@ -196,7 +196,8 @@ static int64_t take_slots(const GradcProgram *program, GradcSlotKind kind, Curso
 /* Zeros that stand in for a target that is not there: the largest target. */
 static int64_t zeros_bytes(const GradcProgram *program, const GradcLayout *layout) {
   int64_t most = 0;
-  if (!program->entries[GRADC_ENTRY_EVAL].run) return 0;
+  const GradcEntryInfo *eval = &program->entries[GRADC_ENTRY_EVAL];
+  if (!eval->run && !eval->output_count) return 0;
   for (uint32_t i = 0; i < program->slot_count; i++) {
     const GradcSlot *slot = &program->slots[i];
     int64_t count, bytes;
@@ -207,12 +208,13 @@ static int64_t zeros_bytes(const GradcProgram *program, const GradcLayout *layou
   return most;
 }
 
+/* Entries that are not compiled yet count too: the compiler may fill them in while instances live. */
 static int64_t arena_bytes(const GradcProgram *program, const GradcLayout *layout) {
   int64_t most = 0;
   for (int e = 0; e < GRADC_ENTRY_COUNT; e++) {
     const GradcEntryInfo *entry = &program->entries[e];
-    int64_t bytes = entry->run ? entry->arena : 0;
-    for (int i = 0; i < layout->batches && entry->run; i++) {
+    int64_t bytes = entry->arena;
+    for (int i = 0; i < layout->batches; i++) {
       int64_t part;
       if (__builtin_mul_overflow(entry->arena_batch[i], layout->capacity[i], &part) ||
           __builtin_add_overflow(bytes, part, &bytes))
@@ -226,7 +228,7 @@ static int64_t arena_bytes(const GradcProgram *program, const GradcLayout *layou
 static int64_t scratch_bytes(const GradcProgram *program) {
   int64_t most = 0;
   for (int e = 0; e < GRADC_ENTRY_COUNT; e++)
-    if (program->entries[e].run && program->entries[e].scratch > most) most = program->entries[e].scratch;
+    if (program->entries[e].scratch > most) most = program->entries[e].scratch;
   return most > INT64_MAX - 63 ? -1 : (most + 63) & ~(int64_t)63;
 }
 

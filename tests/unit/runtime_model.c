@@ -38,6 +38,22 @@ static void test_memory_is_exact(void **state) {
 }
 
 /* Parameters, states and optimiser states lie one behind another, each on a line of its own. */
+/* An entry may be compiled while instances live: they have room for it from the beginning. */
+static void test_memory_counts_later_entries(void **state) {
+  for (int e = GRADC_ENTRY_TRAIN; e < GRADC_ENTRY_COUNT; e++) {
+    GradcProgram later = program;
+    GradcMemory memory, all;
+    int64_t capacity = 8;
+    later.entries[e].arena = 1 << 20;
+    later.entries[e].scratch = 1 << 16;
+    assert_int_equal(gradc_memory(&later, &capacity, 1, &all, NULL), GRADC_OK);
+    later.entries[e].run = NULL;
+    assert_int_equal(gradc_memory(&later, &capacity, 1, &memory, NULL), GRADC_OK);
+    assert_int_equal(memory.total, all.total);
+    assert_true(memory.arena >= 1 << 20);
+  }
+}
+
 static void test_contiguous(void **state) {
   GradcModel *model = line_create(1, 8, 1);
   const char *const names[] = {"dense.W", "dense.b", "seen", "flags", "dense.W/v"};
@@ -404,6 +420,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_program_queries),
       cmocka_unit_test(test_memory_is_exact),
+      cmocka_unit_test(test_memory_counts_later_entries),
       cmocka_unit_test(test_contiguous),
       cmocka_unit_test(test_trains),
       cmocka_unit_test(test_same_bits_on_threads),
