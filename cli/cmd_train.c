@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blame.h"
 #include "progress.h"
 #include "run.h"
 #include "weights.h"
@@ -144,39 +145,75 @@ static const char *missing_input(const Run *run) {
   return NULL;
 }
 
-/* What a loss that is no number most likely comes from. */
-static bool report_nan(Training *t, double loss) {
+static bool begin(Training *t, const Options *o);
+static void take_batch(Training *t, int64_t *batch);
+
+/* The operation that failed, found by taking the steps up to this one again: they come out the same. */
+static Blame find_cause(Training *t) {
+  enum { PATIENCE = 5 };
   Run *run = &t->run;
+  const int64_t failed = t->step;
+  const double start = progress_seconds();
+  int64_t batch[GRADC_MAX_BATCHES];
+  const Blame nothing = {0};
+  if (gradc_reset(run->model, gradc_progress(run->model)->seed) != GRADC_OK || !begin(t, run->options)) return nothing;
+  for (; t->step < failed - 1; t->step++) {
+    take_batch(t, batch);
+    if (gradc_train_step(run->model, run->inputs, batch) != GRADC_OK || progress_seconds() - start > PATIENCE) return nothing;
+  }
+  take_batch(t, batch);
+  const Blame blame = blame_step(run, run->inputs, batch);
+  t->step = failed;
+  return blame;
+}
+
+/* The name of the loss that is not finite, where there are several; and what makes losses so. */
+static const char *failed_loss(Training *t) {
   const GradcFigure *figures;
-  const int count = gradc_figures(run->model, &figures);
-  const char *name = NULL, *hint = "a smaller rate, `clip_norm = 1` in the train block, or standardized inputs keep it finite";
+  const int count = gradc_figures(t->run.model, &figures);
+  const char *name = NULL;
   int losses = 0;
   for (int i = 0; i < count; i++) {
     if (figures[i].kind != GRADC_OUT_LOSS) continue;
     losses++;
     if (!isfinite(figures[i].value) && !name) name = figures[i].name;
   }
+  return losses > 1 && name ? arena_printf(&t->run.front.arena, " `%s`", name) : "";
+}
+
+static bool report_nan(Training *t, double loss) {
+  Run *run = &t->run;
+  Arena *arena = &run->front.arena;
+  const int64_t step = t->step;
+  const char *name = failed_loss(t), *hint = "a smaller rate, `clip_norm = 1` in the train block, or standardized inputs keep it finite";
   const char *missing = isnan(loss) ? missing_input(run) : NULL;
-  if (missing) {
-    hint = arena_printf(&run->front.arena, "`%s` has missing values, which `missing = keep` makes NaN: replace them, "
+  if (missing)
+    hint = arena_printf(arena, "`%s` has missing values, which `missing = keep` makes NaN: replace them, "
                         "`|> (v -> if is_known(v) then v else 0)`, or give them weight 0", missing);
-  } else if (t->step > 2 && fabs(t->losses[0]) > 10 * fabs(t->losses[1]) + 1) {
-    hint = arena_printf(&run->front.arena, "it grew from %.3g to %.3g in the step before: the rate is too large; "
+  else if (step > 2 && fabs(t->losses[0]) > 10 * fabs(t->losses[1]) + 1)
+    hint = arena_printf(arena, "it grew from %.3g to %.3g in the step before: the rate is too large; "
                         "a smaller one, or `clip_norm = 1` in the train block, keeps it finite", t->losses[1], t->losses[0]);
-  }
   progress_clear(&t->progress);
-  front_fail(&run->front, hint, "%s%s%s is %s at step %lld (epoch %lld): the training stops, and nothing is written",
-             losses > 1 && name ? "the loss `" : "the loss", losses > 1 && name ? name : "", losses > 1 && name ? "`" : "",
-             isnan(loss) ? "NaN" : "infinite", (long long)t->step, (long long)((t->step - 1) / t->per_epoch + 1));
+  const Blame blame = missing ? (Blame){0} : find_cause(t);
+  Diag *d = diag_error(&run->front.session, "not-finite", blame.span,
+                       "the loss%s is %s at step %lld (epoch %lld): the training stops, and nothing is written", name,
+                       isnan(loss) ? "NaN" : "infinite", (long long)step, (long long)((step - 1) / t->per_epoch + 1));
+  if (blame.label) diag_label(&run->front.session, d, "%s", blame.label);
+  diag_hint(&run->front.session, d, "%s", blame.hint ? blame.hint : hint);
+  front_report(&run->front);
   return false;
+}
+
+static void take_batch(Training *t, int64_t *batch) {
+  const int64_t epoch = t->step / t->per_epoch;
+  gradc_progress(t->run.model)->epoch = (double)epoch;
+  feeder_batch(t->train, epoch, t->step % t->per_epoch, t->run.inputs, batch, NULL);
 }
 
 static bool train_step(Training *t) {
   Run *run = &t->run;
-  const int64_t epoch = t->step / t->per_epoch;
   int64_t batch[GRADC_MAX_BATCHES];
-  gradc_progress(run->model)->epoch = (double)epoch;
-  feeder_batch(t->train, epoch, t->step % t->per_epoch, run->inputs, batch, NULL);
+  take_batch(t, batch);
   if (gradc_train_step(run->model, run->inputs, batch) != GRADC_OK) {
     front_fail(&run->front, NULL, "%s", gradc_message(run->model));
     return false;
@@ -214,6 +251,15 @@ static bool train_all(Training *t) {
 
 /* ---- beginning and end ---- */
 
+/* The parameters with which the training begins, and its step. */
+static bool begin(Training *t, const Options *o) {
+  t->step = 0;
+  if (o->weights && !start_from(t, o->weights)) return false;
+  if (o->resume && !resume(t)) return false;
+  gradc_progress(t->run.model)->steps = (double)t->steps;
+  return true;
+}
+
 static bool prepare(Training *t, const Options *o) {
   Run *run = &t->run;
   Front *f = &run->front;
@@ -225,8 +271,7 @@ static bool prepare(Training *t, const Options *o) {
   run_capacity(run);
   if (!run_create(run, 1u << GRADC_ENTRY_INIT | 1u << GRADC_ENTRY_TRAIN, plan->seed)) return false;
   if (!o->resume && !weights_start(f, run->model)) return false;
-  if (o->weights && !start_from(t, o->weights)) return false;
-  if (o->resume && !resume(t)) return false;
+  if (!begin(t, o)) return false;
   FeedOptions feed = {.shuffle = !o->no_shuffle, .augment = true, .seed = gradc_progress(run->model)->seed};
   memcpy(feed.capacity, run->capacity, sizeof feed.capacity);
   t->train = feeder_new(run->data, f->blocks, &feed);
