@@ -15,7 +15,9 @@ _Noreturn void draft_bug(const Graph *g, const Draft *d, const char *file, int l
 double type_round(Type type, double value) {
   switch (type) {
   case TYPE_F32: return (float)value;
-  case TYPE_I32: return value != value ? 0 : value >= 2147483647.0 ? 2147483647.0 : value <= -2147483648.0 ? -2147483648.0 : trunc(value);
+  case TYPE_I32:
+    if (value != value) return 0;
+    return value >= INT32_MAX ? INT32_MAX : value <= INT32_MIN ? INT32_MIN : trunc(value);
   case TYPE_BOOL: return value != 0;
   default: return value;
   }

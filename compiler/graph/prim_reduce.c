@@ -76,7 +76,8 @@ static Node others_square(Graph *g, Node x, uint32_t axis) {
   const Shape shape = shape_of(g, &square);
   const Node index = build_iota(g, dims.dims[axis]);
   const int64_t row = axis, column = axis + 1;
-  const Node self = build_binary(g, P_EQ, build_broadcast(g, index, shape, &row), build_broadcast(g, index, shape, &column));
+  const Node i = build_broadcast(g, index, shape, &row), j = build_broadcast(g, index, shape, &column);
+  const Node self = build_binary(g, P_EQ, i, j);
   const Node factors = build_select(g, self, build_like(g, x, 1), build_broadcast(g, x, shape, x_axes));
   return build_reduce(g, P_PROD, factors, &column, 1);
 }

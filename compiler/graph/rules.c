@@ -149,7 +149,8 @@ Node rules_apply(Graph *g, const Draft *d) {
     if (table[i].prim != P_COUNT ? table[i].prim != d->prim : !(table[i].kind & kind)) continue;
     const Node n = table[i].apply(g, d, a, b, c);
     if (!n.id) continue;
-    if (node_type(g, n) != d->type || node_shape(g, n).id != d->shape.id) draft_bug(g, d, __FILE__, __LINE__, table[i].name);
+    if (node_type(g, n) != d->type || node_shape(g, n).id != d->shape.id)
+      draft_bug(g, d, __FILE__, __LINE__, table[i].name);
     return n;
   }
   return NODE_NONE;

@@ -35,9 +35,11 @@ Node rule_smaller_elementwise(Graph *g, const Draft *d) {
 }
 
 static bool same_move(const Graph *g, Node m, Node n) {
-  if (node_prim(g, m) != node_prim(g, n) || node_shape(g, node_in(g, m, 0)).id != node_shape(g, node_in(g, n, 0)).id) return false;
+  if (node_prim(g, m) != node_prim(g, n)) return false;
+  if (node_shape(g, node_in(g, m, 0)).id != node_shape(g, node_in(g, n, 0)).id) return false;
   const uint32_t count = node_attr_count(g, m);
-  return count == node_attr_count(g, n) && (!count || !memcmp(node_attr(g, m), node_attr(g, n), count * sizeof(int64_t)));
+  if (count != node_attr_count(g, n)) return false;
+  return !count || !memcmp(node_attr(g, m), node_attr(g, n), count * sizeof(int64_t));
 }
 
 static bool is_repeated_scalar(const Graph *g, Node n) {
