@@ -37,7 +37,7 @@ static inline double er_get(const void *from, uint8_t type, int64_t i) {
 
 /* Memory as the runtime would give it; slots are filled from the input. Everything is surrounded by what the sanitizer watches:
  * each slot is an allocation of its exact size. */
-static void emit_run_open(EmitRun *r, const Schedule *s, const InterpInput *input) {
+static inline void emit_run_open(EmitRun *r, const Schedule *s, const InterpInput *input) {
   *r = (EmitRun){.s = s, .buffers = mem_zero(s->buffers.count + 1, sizeof(void *)), .counts = mem_zero(s->buffers.count + 1, 8)};
   int64_t capacity[GRADC_MAX_BATCHES], bytes = s->arena;
   for (int i = 0; i < GRADC_MAX_BATCHES; i++) {
@@ -63,7 +63,7 @@ static void emit_run_open(EmitRun *r, const Schedule *s, const InterpInput *inpu
   }
 }
 
-static void emit_run_close(EmitRun *r) {
+static inline void emit_run_close(EmitRun *r) {
   for (uint32_t i = 0; i < r->s->buffers.count; i++)
     if (r->s->buffers.data[i].is_slot) free(r->buffers[i]);
   free(r->arena), free(r->buffers), free(r->counts);
@@ -85,7 +85,7 @@ static void *er_work(void *p) {
 
 static inline void er_barrier(GradcFrame *frame, int64_t thread) { pthread_barrier_wait(frame->team); }
 
-static void emit_run(EmitRun *r, GradcEntry entry, const InterpInput *input, int threads, int64_t scratch) {
+static inline void emit_run(EmitRun *r, GradcEntry entry, const InterpInput *input, int threads, int64_t scratch) {
   pthread_barrier_t barrier;
   pthread_t id[16];
   ErJob jobs[16];

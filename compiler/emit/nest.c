@@ -88,7 +88,7 @@ static bool load_reduced(const Stage *s, uint32_t load, const bool *reduced) {
   return false;
 }
 
-static void list_spots(Nest *n, bool apart) {
+static void list_spots(Nest *n, bool apart, int padded) {
   const Kernel *k = n->kernel;
   const Stage *s = n->stage;
   uint32_t guards = 0;
@@ -100,7 +100,7 @@ static void list_spots(Nest *n, bool apart) {
   n->expr_spot = ARENA_ARRAY(&n->u->arena, uint32_t, s->exprs.count + 1);
   for (uint32_t i = 0; i < s->loads.count; i++) {
     const uint16_t operand = s->loads.data[i].operand;
-    add_spot(n, &s->loads.data[i].at, operand, k->operand_type[operand], load_reduced(s, i, reduced));
+    add_spot(n, &s->loads.data[i].at, operand, k->operand_type[operand], operand != padded && load_reduced(s, i, reduced));
   }
   for (uint32_t i = 0; i < s->loads.count; i++) {
     n->guard_spot[i] = n->spot_count;
@@ -171,17 +171,18 @@ static void list_cells(Nest *n) {
   }
 }
 
-void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const V *operand, unsigned rows,
-               const V *row_offset, V count) {
+void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const V *operand, const NestRows *rows) {
+  static const NestRows one = {1, NULL, NULL, -1};
+  if (!rows) rows = &one;
   memset(n, 0, sizeof *n);
   n->u = u, n->e = u->e, n->kernel = k, n->stage = s, n->frame = frame;
   memcpy(n->operand, operand, sizeof *operand * k->operand_count);
   n->lane = s->combine != COMBINE_NONE && s->order == ORDER_LANES ? s->par + s->red - 1 : s->lane, n->row = s->row;
   n->lanes = n->lane < 0 ? 1 : stage_lanes(k, s);
   n->panel = -1;
-  n->rows = rows, n->vectors = 1, n->row_count = count;
-  if (row_offset) memcpy(n->row_offset, row_offset, sizeof *row_offset * rows);
-  list_spots(n, row_offset != NULL);
+  n->rows = rows->count, n->vectors = 1, n->row_count = rows->existing;
+  if (rows->offset) memcpy(n->row_offset, rows->offset, sizeof(V) * rows->count);
+  list_spots(n, rows->offset != NULL, rows->padded);
   list_cells(n);
   load_batches(n);
   start_spots(n);

@@ -87,9 +87,15 @@ typedef struct Nest {
 } Nest;
 
 /* nest.c */
-/* A nest at the builder's place, with the kernel's operands at `operand`. What the reduction reads in rows past the first
- * stands at row_offset where that is given (then `count` is the nest's row_count), else rows are consecutive. */
-void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const V *operand, unsigned rows, const V *row_offset, V count);
+/* The rows of a nest's tile. */
+typedef struct {
+  unsigned count;
+  const V *offset;  /* of each row from the first, for what the reduction reads; NULL: rows are consecutive */
+  V existing;       /* the nest's row_count, or NULL */
+  int padded;       /* an operand in which rows past the last may be read; or -1 */
+} NestRows;
+/* A nest at the builder's place, with the kernel's operands at `operand`. `rows`: NULL for one row. */
+void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const V *operand, const NestRows *rows);
 /* Opens an axis at `index` (of the first row, of lane 0 of the first vector) and, where `hoist`, evaluates what now can be. */
 void nest_open(Nest *n, unsigned axis, V index, bool hoist);
 void nest_close(Nest *n);

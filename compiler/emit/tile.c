@@ -129,13 +129,13 @@ static void open_par_axes(Nest *in, const Params *p, bool row) {
   if (row) nest_open(in, (unsigned)s->row, p->index[s->row], true);
 }
 
-static void tile_nest(const Tile *t, const Variant *v, const Params *p, Nest *in, const Kernel *k, const Stage *s) {
+/* `padded`: an operand laid out by whole tiles, or -1. */
+static void tile_nest(const Tile *t, const Variant *v, const Params *p, Nest *in, const Kernel *k, const Stage *s, int padded) {
   Emit *e = t->n->e;
-  V offset[NEST_MAX_ROWS];
-  for (unsigned r = 0; t->shape.ragged && r < t->shape.rows; r++)
-    offset[r] = r ? i64_min(e, e_i64(e, r), i64_add(e, p->count, e_i64(e, -1))) : e_i64(e, 0);
-  nest_init(in, t->n->u, k, s, LLVMGetParam(e->function, 0), p->operand, t->shape.rows, t->shape.ragged ? offset : NULL,
-            t->shape.ragged ? p->count : NULL);
+  V offset[NEST_MAX_ROWS], last = i64_add(e, p->count, e_i64(e, -1));
+  for (unsigned r = 0; t->shape.ragged && r < t->shape.rows; r++) offset[r] = r ? i64_min(e, e_i64(e, r), last) : e_i64(e, 0);
+  const NestRows rows = {t->shape.rows, t->shape.ragged ? offset : NULL, t->shape.ragged ? p->count : NULL, padded};
+  nest_init(in, t->n->u, k, s, LLVMGetParam(e->function, 0), p->operand, &rows);
   in->in_tile = true;
   set_lanes(in, v, p->lanes);
   take_given(t, in, e->function, p->given);
@@ -159,7 +159,7 @@ static void tile_body(const Tile *t, const Variant *v) {
   Stage stage = *t->n->stage;
   Nest in, rest;
   Params p = read_params(t, e->function);
-  int panel = -1;
+  int panel = -1, row_panel = -1;
   if (t->shape.packed >= 0) {
     const Affine at = panel_strides(&stage, (int64_t)v->vectors * t->n->lanes, stage.lane);
     panel = replace_operand(arena, &kernel, &stage, t->shape.packed, &at);
@@ -167,15 +167,15 @@ static void tile_body(const Tile *t, const Variant *v) {
   }
   if (t->shape.packed_rows >= 0) {
     const Affine at = panel_strides(&stage, t->shape.rows, stage.row);
-    const uint16_t operand = replace_operand(arena, &kernel, &stage, t->shape.packed_rows, &at);
-    p.operand[operand] = panel_operand(t, t->shape.packed_rows, p.row_panel, p.index[stage.row]);
+    row_panel = replace_operand(arena, &kernel, &stage, t->shape.packed_rows, &at);
+    p.operand[row_panel] = panel_operand(t, t->shape.packed_rows, p.row_panel, p.index[stage.row]);
   }
-  tile_nest(t, v, &p, &in, &kernel, &stage);
+  tile_nest(t, v, &p, &in, &kernel, &stage, row_panel);
   in.panel = panel;
   stage_wants(&in);
   open_par_axes(&in, &p, true);
   if (t->shape.beyond) {
-    tile_nest(t, v, &p, &rest, t->n->kernel, t->n->stage);
+    tile_nest(t, v, &p, &rest, t->n->kernel, t->n->stage, -1);
     nest_want(&rest, rest.stage->before), nest_want(&rest, rest.stage->before2);
     open_par_axes(&rest, &p, true);
     in.red_from = e_i64(e, 0), in.red_to = panel_end(t, &in);
@@ -189,7 +189,7 @@ static void tile_body(const Tile *t, const Variant *v) {
 static void fill_body(const Tile *t, const Variant *v) {
   Nest in;
   const Params p = read_params(t, t->n->e->function);
-  nest_init(&in, t->n->u, t->n->kernel, t->n->stage, LLVMGetParam(t->n->e->function, 0), p.operand, 1, NULL, NULL);
+  nest_init(&in, t->n->u, t->n->kernel, t->n->stage, LLVMGetParam(t->n->e->function, 0), p.operand, NULL);
   in.in_tile = true;
   set_lanes(&in, v, p.lanes);
   take_given(t, &in, t->n->e->function, p.given);

@@ -195,8 +195,20 @@ static void test_no_spills(void **state) {
     }
 }
 
+/* Other processors' code cannot run here, but it must be made, and of fused operations. */
+static void test_other_processor(void **state) {
+  Build b;
+  EmitResult code;
+  build_product(&b, &(Product){30, 37, 40, 0, 'T', TYPE_F32, true, 4});
+  emit_schedule(&b.s, "entry", 0, &(EmitOptions){.cpu = "aarch64", .keep_asm = true}, &code);
+  assert_true(code.size > 0 && strstr(code.assembly, "fmla"));
+  free(code.object), free(code.assembly);
+  kb_close(&b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_products), cmocka_unit_test(test_batches), cmocka_unit_test(test_blocks), cmocka_unit_test(test_many_axes),
-                                     cmocka_unit_test(test_window), cmocka_unit_test(test_computed_operand), cmocka_unit_test(test_no_spills)};
+                                     cmocka_unit_test(test_window), cmocka_unit_test(test_computed_operand), cmocka_unit_test(test_no_spills),
+                                     cmocka_unit_test(test_other_processor)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
