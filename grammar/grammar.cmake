@@ -8,4 +8,4 @@ add_flex_bison_dependency(gradc_scanner gradc_parser)
 target_sources(gradc_grammar PRIVATE ${FLEX_gradc_scanner_OUTPUTS} ${BISON_gradc_parser_OUTPUTS})
 target_include_directories(gradc_grammar PRIVATE ${grammar_out})
 set_source_files_properties(${FLEX_gradc_scanner_OUTPUTS} ${BISON_gradc_parser_OUTPUTS}
-  PROPERTIES COMPILE_OPTIONS "-Wno-sign-compare;-Wno-unused-function;-Wno-unused-but-set-variable")
+  PROPERTIES COMPILE_OPTIONS "-Wno-sign-compare;-Wno-unused-function;-Wno-unused-but-set-variable;-Wno-maybe-uninitialized")

@@ -117,6 +117,28 @@ static void test_extents_of_one(void **state) {
   classifier(TYPE_F64, (int64_t[]){2, 16, 1}, 3, MG_MOMENTUM, 4, 1e-12, 0);
 }
 
+/* Row 1's sum reads all rows of the slot that row 0 would already have overwritten: the sum and the update may not share a
+ * kernel's loop over rows, nor a phase. */
+static void test_overwritten_rows(void **state) {
+  Session s = {0};
+  Graph *g = graph_new(&s, TYPE_F64);
+  const uint32_t slot = mg_slot(g, SLOT_PARAM, "w", TYPE_F64, mg_shape(g, 2, 6, 6));
+  const Node w = build_slot(g, slot), turned = build_transpose(g, w, (const int64_t[]){1, 0});
+  const Node each = mg_row(g, P_SUM, build_mul(g, turned, turned));
+  graph_add_output(g, (Output){.kind = OUT_SLOT, .node = build_sub(g, w, mg_spread(g, each, node_shape(g, w))), .slot = slot});
+  double **slots = make_slots(g, 1, 2);
+  const InterpInput input = {.slots = (const double *const *)slots, .batch = {1}};
+  check_graph(g, &input, 1e-12, 0);
+  Graph *lowered = schedule_lower(g);
+  Schedule *schedule = schedule_graph(&s, lowered, &machine);
+  assert_int_equal(schedule->launches.count, 2);
+  assert_int_equal(schedule->phases, 2);
+  schedule_free(schedule);
+  free_slots(g, slots);
+  graph_free(lowered), graph_free(g);
+  session_free(&s);
+}
+
 static void test_random_graphs(void **state) {
   const char *only = getenv("SEED");
   const uint64_t most = getenv("GRADC_LONG") ? 20000 : 400;
@@ -138,6 +160,6 @@ static void test_random_graphs(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_momentum_step), cmocka_unit_test(test_adam_step), cmocka_unit_test(test_extents_of_one),
-                                     cmocka_unit_test(test_random_graphs)};
+                                     cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_random_graphs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
