@@ -220,6 +220,8 @@ static Value run_body(Tracer *t, const Closure *c, const Value *args, Span span)
 
 static Value run_gradient(Tracer *t, const Closure *c, const Value *args, Value y, Span span);
 
+static bool gives_probabilities(const char *name) { return !strcmp(name, "softmax") || !strcmp(name, "sigmoid"); }
+
 static Value run_builtin(Tracer *t, const Closure *c, Value *args, Span span) {
   Param params[PARAM_LIMIT];
   const uint32_t n = closure_params(t, c, params, PARAM_LIMIT);
@@ -227,11 +229,15 @@ static Value run_builtin(Tracer *t, const Closure *c, Value *args, Span span) {
     if (value_bad(args[i])) return value_poison();
   }
   const BuiltinId id = builtin_id(c->builtin);
-  if (runs[id].prim1 >= 0) return op_prim1(t, (Prim)runs[id].prim1, args[0], span);
+  if (runs[id].prim1 >= 0) {
+    Value v = op_prim1(t, (Prim)runs[id].prim1, args[0], span);
+    if (v.kind == V_TENSOR) v.exact = gives_probabilities(c->builtin->name);
+    return v;
+  }
   if (runs[id].prim2 >= 0) return op_prim2(t, (Prim)runs[id].prim2, args[0], args[1], span);
   if (runs[id].run) {
     Value v = runs[id].run(t, &(Call){c->builtin, args, span});
-    if (v.kind == V_TENSOR) v.span = span;
+    if (v.kind == V_TENSOR) v.span = span, v.exact = false;
     return v;
   }
   trace_limit(t, "no-meaning", span, "`%s` has no meaning yet in this version", c->builtin->name);
@@ -266,6 +272,20 @@ static Value run_metric(Tracer *t, const Closure *c, const Value *args, Span spa
   return out;
 }
 
+/* A loss of logits that is given probabilities learns badly and says nothing; so this does. */
+static void check_probabilities(Tracer *t, const Closure *c, const Value *args, Span span) {
+  static const char *const logits[] = {"cross_entropy", "softmax", "log_softmax", "bce_logits", "focal"};
+  const Span at = ast_node(t->tree, c->ast)->span;
+  if (at.begin < t->library.begin || at.begin >= t->library.end || span.begin >= t->library.begin) return;
+  if (args[0].kind != V_TENSOR || !args[0].exact) return;
+  for (size_t i = 0; i < sizeof logits / sizeof *logits; i++) {
+    if (strcmp(closure_name(t, c), logits[i])) continue;
+    Diag *d = trace_warning(t, "probabilities-as-logits", span, "`%s` takes scores of any size, and is given probabilities", logits[i]);
+    note_value(t, d, args[0], span, "the argument");
+    diag_hint(t->s, d, "leave out the softmax or sigmoid before it");
+  }
+}
+
 static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
   if (c->kind == C_BUILTIN) return run_builtin(t, c, args, span);
   const AstKind kind = closure_kind(t, c);
@@ -274,6 +294,7 @@ static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
     diag_hint(t->s, d, "a definition that calls itself needs an `if` on a value known while compiling that ends it");
     return value_poison();
   }
+  check_probabilities(t, c, args, span);
   vec_push(&t->calls, ((CallSite){span, closure_name(t, c), c->ast}));
   Value out;
   if (c->instance)
@@ -286,7 +307,7 @@ static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
     out = run_body(t, c, args, span);
   if (kind == AST_FN && ast_child(t->tree, c->ast, FN_gradient).id && !value_bad(out)) out = run_gradient(t, c, args, out, span);
   t->calls.count--;
-  if (out.kind == V_TENSOR) out.span = span;
+  if (out.kind == V_TENSOR) out.span = span, out.exact = c->kind == C_DEFINITION && gives_probabilities(closure_name(t, c));
   return out;
 }
 
@@ -342,10 +363,7 @@ Value call_value(Tracer *t, Value callee, Arg *args, uint32_t count, Span span) 
   for (uint32_t i = 0; i < count; i++) {
     if (value_bad(args[i].value)) return value_poison();
   }
-  if (callee.kind == V_BUNDLE) {
-    trace_limit(t, "no-meaning", span, "applying a bundle of parameters has no meaning yet");
-    return value_poison();
-  }
+  if (callee.kind == V_BUNDLE) return bundle_call(t, callee, args, count, span);
   if (callee.kind != V_FUNCTION && callee.kind != V_INSTANCE) {
     Diag *d = trace_error(t, "not-a-function", span, "%s cannot be called", value_describe(t, callee));
     note_value(t, d, callee, span, "it");

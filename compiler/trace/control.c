@@ -3,7 +3,7 @@
 
 #include "call.h"
 
-enum { UNROLL_LIMIT = 64 };
+enum { UNROLL_LIMIT = 256 };
 
 Value eval_if(Tracer *t, Ast e, Env *env) {
   const Value condition = eval(t, ast_child(t->tree, e, IF_condition), env);
@@ -112,6 +112,7 @@ static bool carry_fits(Tracer *t, Value old, Value *next, Span at) {
     for (uint32_t i = 0; i < old.count; i++) ok = carry_fits(t, old.items[i], &next->items[i], at) && ok;
     return ok;
   }
+  if ((old.kind == V_INSTANCE || old.kind == V_BUNDLE) && next->kind == V_BUNDLE) return true;
   if (old.kind == V_TENSOR && next->kind == V_NUMBER) return value_to_tensor(t, next, value_type(t, old), at);
   if (old.kind == V_NUMBER && next->kind == V_TENSOR) return !value_dims(t, *next).rank || (trace_error(t, "carry-shape", at, "the carry of `scan` starts as a number and becomes %s", value_describe(t, *next)), false);
   if (old.kind == V_TENSOR && next->kind == V_TENSOR) {
@@ -162,19 +163,54 @@ Value eval_scan(Tracer *t, Ast e, Env *env) {
     const uint32_t at = node.flag ? (uint32_t)count - 1 - i : i;
     if (i) names_restore(t, &names);
     Env inner = *env;
+    StandIns apart;
+    carry_apart(t, &carry, &apart);
     bind_pattern(t, &inner, pattern, carry, false);
     bind_pattern(t, &inner, each, part_at(t, in, at, node.span), false);
-    if (!scan_round(t, ast_child(t->tree, e, SCAN_body), &inner, &carry, &yields[at], &any)) return value_poison();
+    const bool done = scan_round(t, ast_child(t->tree, e, SCAN_body), &inner, &carry, &yields[at], &any);
+    Value *made[2] = {&carry, &yields[at]};
+    carry_join(t, &apart, made, done ? 2 : 0);
+    if (!done) return value_poison();
   }
   if (any) return count ? stack_all(t, yields, (uint32_t)count, node.span) : value_poison();
   carry.span = node.span;
   return carry;
 }
 
+/* ---- iterate ---- */
+
+/* Rounds up to the limit; where the condition has failed once, the value stays. */
 Value eval_iterate(Tracer *t, Ast e, Env *env) {
-  (void)env;
-  trace_limit(t, "no-meaning", ast_node(t->tree, e)->span, "`iterate` has no meaning yet in this version");
-  return value_poison();
+  const AstNode node = *ast_node(t->tree, e);
+  const Ast pattern = ast_child(t->tree, e, ITERATE_pattern), condition = ast_child(t->tree, e, ITERATE_condition);
+  Value z = eval(t, ast_child(t->tree, e, ITERATE_start), env);
+  int64_t limit;
+  const Ast most = ast_child(t->tree, e, ITERATE_limit);
+  if (value_bad(z) || !value_whole(t, eval(t, most, env), &limit, "the limit of `iterate`", ast_node(t->tree, most)->span)) return value_poison();
+  if (limit < 0) limit = 0;
+  if (too_long(t, limit, node.span, "iterate")) return value_poison();
+  Value going = value_bool(true, node.span);
+  const NameState names = names_save(t);
+  for (int64_t i = 0; i < limit; i++) {
+    if (i) names_restore(t, &names);
+    Env inner = *env;
+    StandIns apart;
+    Value next = z, yield, holds;
+    bool yields;
+    carry_apart(t, &next, &apart);
+    bind_pattern(t, &inner, pattern, next, false);
+    holds = eval(t, condition, &inner);
+    const bool done = !value_bad(holds) && scan_round(t, ast_child(t->tree, e, ITERATE_body), &inner, &next, &yield, &yields);
+    Value *made[2] = {&holds, &next};
+    carry_join(t, &apart, made, done ? 2 : 0);
+    if (!done) return value_poison();
+    going = op_binary(t, OP_AND, going, holds, node.span);
+    if (value_bad(going) || (going.kind == V_BOOL && !going.truth)) break;
+    z = op_select(t, going, next, z, node.span);
+    if (value_bad(z)) return z;
+  }
+  z.span = node.span;
+  return z;
 }
 
 /* ---- repeat and map ---- */
@@ -207,7 +243,7 @@ Value builtin_repeat(Tracer *t, Call *c) {
 
 Value builtin_map(Tracer *t, Call *c) {
   Value x = c->args[0], f = c->args[1];
-  if (f.kind != V_FUNCTION && f.kind != V_INSTANCE) {
+  if (f.kind != V_FUNCTION && f.kind != V_INSTANCE && f.kind != V_BUNDLE) {
     trace_error(t, "not-a-function", c->span, "`map` takes what to apply: `x |> map(f)`; found %s", value_describe(t, f));
     return value_poison();
   }

@@ -83,36 +83,6 @@ static bool make_logical(Tracer *t, Value *v, Span at) {
   return true;
 }
 
-/* Of bundles: parameter by parameter. */
-static Value bundle_binary(Tracer *t, AstOp op, Value a, Value b, Span span) {
-  const Value form = a.kind == V_BUNDLE ? a : b;
-  Bundle *out = ARENA_NEW(t->arena, Bundle);
-  *out = *form.bundle;
-  out->values = values_new(t, out->count);
-  if (a.kind == V_BUNDLE && b.kind == V_BUNDLE && a.bundle->count != b.bundle->count) {
-    trace_error(t, "bundle-forms", span, "`%s` of two bundles needs the parameters of one form", ast_op_word(op));
-    return value_poison();
-  }
-  for (uint32_t i = 0; i < out->count; i++) {
-    out->values[i] = op_binary(t, op, a.kind == V_BUNDLE ? a.bundle->values[i] : a,
-                               b.kind == V_BUNDLE ? b.bundle->values[i] : b, span);
-    if (value_bad(out->values[i])) return value_poison();
-  }
-  return (Value){.kind = V_BUNDLE, .bundle = out, .span = span};
-}
-
-static bool as_bundle(Tracer *t, Value *v, Span span) {
-  if (v->kind == V_BUNDLE) return true;
-  if (v->kind != V_INSTANCE) return false;
-  Owned **list;
-  Bundle *bundle = ARENA_NEW(t->arena, Bundle);
-  const uint32_t count = instance_parameters(t, v->closure->instance, &list);
-  *bundle = (Bundle){v->closure->instance, v->closure, count, list, values_new(t, count)};
-  for (uint32_t i = 0; i < count; i++) bundle->values[i] = owned_value(t, list[i], span);
-  *v = (Value){.kind = V_BUNDLE, .bundle = bundle, .span = v->span};
-  return true;
-}
-
 /* A bundle goes with a bundle of its form or with a scalar. */
 static bool forms_bundle(Tracer *t, Value a, Value b) {
   const bool first = a.kind == V_BUNDLE || a.kind == V_INSTANCE, second = b.kind == V_BUNDLE || b.kind == V_INSTANCE;
@@ -141,7 +111,7 @@ Value op_binary(Tracer *t, AstOp op, Value a, Value b, Span span) {
   if (known(a) && known(b)) return fold_binary(t, op, a, b, span);
   if (a.kind == V_STRING && b.kind == V_STRING && (op == OP_EQ || op == OP_NE))
     return value_bool(!strcmp(a.text, b.text) == (op == OP_EQ), span);
-  if (forms_bundle(t, a, b) && (as_bundle(t, &a, span) | as_bundle(t, &b, span))) return bundle_binary(t, op, a, b, span);
+  if (forms_bundle(t, a, b)) return bundle_binary(t, op, a, b, span);
   if (op == OP_POW) return power(t, a, b, span);
   Value both[2] = {a, b};
   if (op == OP_AND || op == OP_OR) {
@@ -173,14 +143,7 @@ Value op_prim1(Tracer *t, Prim prim, Value a, Span span) {
     if (prim_is(prim, K_PREDICATE)) return value_bool(y != 0, span);
     return value_number(y, (keeps_whole(prim) && (a.kind == V_BOOL || a.exact)), span);
   }
-  if (a.kind == V_INSTANCE || a.kind == V_BUNDLE) {
-    as_bundle(t, &a, span);
-    Bundle *out = ARENA_NEW(t->arena, Bundle);
-    *out = *a.bundle;
-    out->values = values_new(t, out->count);
-    for (uint32_t i = 0; i < out->count; i++) out->values[i] = op_prim1(t, prim, a.bundle->values[i], span);
-    return (Value){.kind = V_BUNDLE, .bundle = out, .span = span};
-  }
+  if (a.kind == V_INSTANCE || a.kind == V_BUNDLE) return bundle_unary(t, prim, a, span);
   if (!value_to_tensor(t, &a, TYPE_COUNT, span)) return value_poison();
   const bool whole = value_type(t, a) == TYPE_I32 && (prim == P_NEG || prim == P_ABS || prim == P_SIGN);
   if (!whole && !value_to_float(t, &a, span)) return value_poison();

@@ -5,10 +5,30 @@
 #include "call.h"
 #include "near.h"
 
+/* A value that `grad` will differentiate by is kept apart; with `per = example` it becomes one copy an example. */
+static Value marked_tensor(Tracer *t, Value v, int mark) {
+  if (v.kind != V_TENSOR || v.graph != t->graph_index || !type_is_float(value_type(t, v))) return v;
+  if (mark == MARK_PER_EXAMPLE && !v.batched) {
+    const Dims dims = value_dims(t, v);
+    v = tensor_expand(t, v, &dims, true, DIM_BATCH);
+  }
+  if (node_prim(t->graph, v.node) != P_SLOT && node_prim(t->graph, v.node) != P_MARK) v.node = build_mark(t->graph, v.node);
+  return v;
+}
+
+static Value marked_value(Tracer *t, Value v, int mark, Span span) {
+  if ((v.kind == V_BUNDLE || v.kind == V_INSTANCE) && mark == MARK_PER_EXAMPLE) return bundle_per_example(t, v, span);
+  if (v.kind != V_BUNDLE) return marked_tensor(t, v, mark);
+  Bundle *b = bundle_copy(t, v.bundle);
+  b->copies = v.bundle->copies;
+  for (uint32_t i = 0; i < b->count; i++) b->values[i] = marked_tensor(t, b->values[i], mark);
+  v.bundle = b;
+  return v;
+}
+
 void env_bind_owned(Tracer *t, Env *env, Name name, Value value, Owned *owned, Span span) {
-  if (value.kind == V_TENSOR && value.graph == t->graph_index && !owned && type_is_float(value_type(t, value)) &&
-      node_prim(t->graph, value.node) != P_SLOT && name_is_marked(t, name, span))
-    value.node = build_mark(t->graph, value.node);
+  const int mark = owned ? MARK_NONE : name_mark(t, name, span);
+  if (mark) value = marked_value(t, value, mark, span);
   Binding *b = ARENA_NEW(t->arena, Binding);
   *b = (Binding){name, value, owned, span, env->head};
   env->head = b;
@@ -30,12 +50,13 @@ static uint64_t mark_key(Tracer *t, Name name, Span span) {
   return hash_mix(place.source ? place.source->base : 0, name.id);
 }
 
-static void mark_names(Tracer *t, Ast e) {
+static void mark_names(Tracer *t, Ast e, int mark) {
   const AstKind kind = ast_kind(t->tree, e);
   const AstNode *node = ast_node(t->tree, e);
-  if (kind == AST_NAME) map_set(&t->marked, mark_key(t, node->name, node->span), 1);
+  if (kind == AST_NAME && name_mark(t, node->name, node->span) < mark)
+    map_set(&t->marked, mark_key(t, node->name, node->span), (uint32_t)mark);
   if (kind == AST_TUPLE || kind == AST_LIST || kind == AST_ARRAY) {
-    for (uint32_t i = 0; i < node->count; i++) mark_names(t, ast_child(t->tree, e, i));
+    for (uint32_t i = 0; i < node->count; i++) mark_names(t, ast_child(t->tree, e, i), mark);
   }
 }
 
@@ -48,14 +69,19 @@ void collect_marked(Tracer *t) {
     const Ast callee = ast_child(t->tree, call, CALL_callee), args = ast_child(t->tree, call, CALL_args);
     if (ast_kind(t->tree, callee) != AST_NAME) continue;
     const char *name = name_of(t, ast_node(t->tree, callee)->name);
+    int mark = MARK_PLAIN;
+    for (uint32_t k = 2; k < ast_count(t->tree, args); k++) {
+      const AstNode *arg = ast_node(t->tree, ast_child(t->tree, args, k));
+      if (arg->kind == AST_ARG && !strcmp(name_of(t, arg->name), "per")) mark = MARK_PER_EXAMPLE;
+    }
     for (size_t k = 0; k < sizeof derivatives / sizeof *derivatives; k++) {
-      if (!strcmp(name, derivatives[k])) mark_names(t, ast_child(t->tree, args, 1));
+      if (!strcmp(name, derivatives[k])) mark_names(t, ast_child(t->tree, args, 1), mark);
     }
   }
 }
 
-bool name_is_marked(Tracer *t, Name name, Span span) {
-  return t->marked.count && map_get(&t->marked, mark_key(t, name, span), 0) != 0;
+int name_mark(Tracer *t, Name name, Span span) {
+  return t->marked.count ? (int)map_get(&t->marked, mark_key(t, name, span), MARK_NONE) : MARK_NONE;
 }
 
 /* ---- patterns ---- */

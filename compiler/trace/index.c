@@ -43,7 +43,7 @@ static bool place_in(Tracer *t, double number, int64_t extent, int64_t *index, S
 }
 
 /* The elements of an axis that an integer array names: a product with one-hot rows. Exact, as all but one term are 0. */
-static Value gather_axis(Tracer *t, Value v, uint32_t axis, Value index, Span span) {
+Value op_gather(Tracer *t, Value v, uint32_t axis, Value index, Span span) {
   const Dims have = value_dims(t, v), places = value_dims(t, index);
   if (dim_is_batch(have.dims[axis])) {
     trace_limit(t, "gather-batch", span, "picking examples of a batch has no meaning yet");
@@ -96,7 +96,7 @@ static Value index_array(Tracer *t, Value v, uint32_t *axis, Value index, Span a
     return value_poison();
   }
   const uint32_t rank = value_dims(t, index).rank;
-  v = gather_axis(t, v, *axis, index, at);
+  v = op_gather(t, v, *axis, index, at);
   *axis += rank;
   return v;
 }

@@ -134,6 +134,8 @@ uint32_t slot_add(Tracer *t, Slot slot) {
 }
 
 Value owned_value(Tracer *t, Owned *owned, Span span) {
+  Value other;
+  if (t->applied && bundle_value(t, owned, &other)) return other;
   if (t->graph_index == GRAPH_TRAIN && owned->current.id) return value_tensor(t, owned->current, false, span);
   if (t->graph_index == GRAPH_EVAL && owned->average) return value_tensor(t, build_slot(t->graph, owned->average - 1), false, span);
   return value_tensor(t, build_slot(t->graph, owned->slot), false, span);
@@ -169,6 +171,8 @@ bool owned_init(Tracer *t, Ast value, Env *env, const Owned *owned, const char *
     }
     v = call_value(t, v, args, count, span);
   }
+  /* A primitive's name alone: `~ normal`. */
+  if (v.kind == V_FUNCTION && v.closure->kind == C_BUILTIN && !closure_lacking(t, v.closure)) v = call_value(t, v, NULL, 0, span);
   if (v.kind == V_DISTRIBUTION) {
     v = op_draw(t, v, d, false, 0, span);
   } else if (v.kind == V_INSTANCE) {
@@ -203,7 +207,7 @@ static bool extents_known(Tracer *t, const Dims *dims, Span span) {
 
 static Owned *owned_new(Tracer *t, Instance *instance, const AstNode *node, SlotKind kind, const Declared *declared) {
   Owned *owned = ARENA_NEW(t->arena, Owned);
-  *owned = (Owned){.name = node->name, .kind = kind, .dims = declared->dims, .span = node->span};
+  *owned = (Owned){.name = node->name, .home = instance, .kind = kind, .dims = declared->dims, .span = node->span};
   const char *name = name_of(t, node->name);
   const char *join = kind == SLOT_OPTIMIZER || kind == SLOT_METRIC ? "/" : ".";
   const char *path = *instance->path ? text_of(t, "%s%s%s", instance->path, join, name) : name;
@@ -234,6 +238,10 @@ void eval_owned(Tracer *t, Ast item, Env *env) {
   if (typed && !type_eval(t, type, env, &declared)) return env_bind(t, env, node.name, value_poison(), node.name_span);
   if (!extents_known(t, &declared.dims, node.span)) return env_bind(t, env, node.name, value_poison(), node.name_span);
   Owned *owned = instance_owned(frame->instance, node.name);
+  if (is_state && !type.id && !owned && ast_kind(t->tree, value) == AST_NAME) {
+    const Value whole = eval(t, value, env);
+    if (whole.kind == V_INSTANCE) return env_bind(t, env, node.name, bundle_state(t, &node, whole), node.name_span);
+  }
   if (!owned) {
     owned = owned_new(t, frame->instance, &node, !is_state ? SLOT_PARAM : frame->kind ? frame->kind : SLOT_STATE, &declared);
     if (!owned_init(t, value, env, owned, t->graphs[GRAPH_INIT]->slots.data[owned->slot].name))
@@ -249,7 +257,7 @@ void eval_owned(Tracer *t, Ast item, Env *env) {
   if (frame->final && owned->pass == t->pass && owned->written.count)
     v.node = owned->written.data[owned->written.count - 1];
   v.classes = declared.classes;
-  env_bind_owned(t, env, node.name, v, owned, node.name_span);
+  env_bind_owned(t, env, node.name, v, bundle_target(t, owned), node.name_span);
 }
 
 /* Why a value is batched: an input that it is made from. */
@@ -279,6 +287,7 @@ void eval_assign(Tracer *t, Ast item, Env *env) {
     return;
   }
   if (value_bad(b->value) || t->frame->final) return;
+  if (b->value.kind == V_BUNDLE && b->value.bundle->copies) return bundle_assign(t, &node, b->value, v);
   if (!b->owned || (b->owned->kind == SLOT_PARAM && t->frame->kind != SLOT_OPTIMIZER)) {
     Diag *d = trace_error(t, "not-a-state", node.span, "`%s` is %s: only a state can be written", name,
                           b->owned ? "a parameter" : "a value");
@@ -348,7 +357,7 @@ Value instance_field(Tracer *t, Instance *instance, Name name, Span span) {
 }
 
 /* NULL: everything belongs to the model. */
-static bool belongs(const Instance *part, const Instance *whole) {
+bool instance_within(const Instance *part, const Instance *whole) {
   if (!whole) return true;
   for (const Instance *i = part; i; i = i->parent) {
     if (i == whole) return true;
@@ -356,16 +365,15 @@ static bool belongs(const Instance *part, const Instance *whole) {
   return false;
 }
 
-/* All parameters of an instance and of what is within it; NULL: of the model. */
-uint32_t instance_parameters(Tracer *t, Instance *instance, Owned ***list) {
+static uint32_t owned_of(Tracer *t, Instance *instance, SlotKind kind, Owned ***list) {
   uint32_t count = 0;
   for (int fill = 0; fill < 2; fill++) {
     if (fill) *list = ARENA_ARRAY(t->arena, Owned *, count ? count : 1);
     count = 0;
     for (uint32_t i = 0; i < t->instances.count; i++) {
-      if (!belongs(t->instances.data[i], instance)) continue;
+      if (!instance_within(t->instances.data[i], instance)) continue;
       for (Owned *o = t->instances.data[i]->owned; o; o = o->next) {
-        if (o->kind != SLOT_PARAM) continue;
+        if (o->kind != kind) continue;
         if (fill) (*list)[count] = o;
         count++;
       }
@@ -373,3 +381,7 @@ uint32_t instance_parameters(Tracer *t, Instance *instance, Owned ***list) {
   }
   return count;
 }
+
+/* All parameters of an instance and of what is within it; NULL: of the model. */
+uint32_t instance_parameters(Tracer *t, Instance *instance, Owned ***list) { return owned_of(t, instance, SLOT_PARAM, list); }
+uint32_t instance_states(Tracer *t, Instance *instance, Owned ***list) { return owned_of(t, instance, SLOT_STATE, list); }

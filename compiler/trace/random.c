@@ -100,6 +100,31 @@ static Value identity(Tracer *t, const Dims *dims, Span span) {
   return value_bad(equal) ? equal : value_cast(t, equal, t->graph->float_type);
 }
 
+/* The orthogonal factor of a normal matrix: Newton and Schulz's x <- 1.5 x - 0.5 x x' x, which takes each singular value
+ * to 1; 60 rounds serve values 1e-9 apart. Leading axes count as rows. */
+static Value orthogonal(Tracer *t, Value gain, const Dims *dims, Span span) {
+  if (dims->rank < 2) {
+    trace_error(t, "shape-mismatch", span, "`orthogonal` fills a matrix; found the shape %s", dims_text(t, dims));
+    return value_poison();
+  }
+  Dims flat = {2, {1, dims->dims[dims->rank - 1]}};
+  for (uint32_t i = 0; i + 1 < dims->rank; i++) flat.dims[0] *= dims->dims[i];
+  const bool wide = flat.dims[0] < flat.dims[1];
+  static const uint32_t swap[] = {1, 0};
+  Value x = uniform01(t, DRAW_NORMAL, &flat, false, 0, span);
+  if (wide) x = tensor_transpose(t, x, swap);
+  Value args[3] = {x, {.kind = V_ABSENT}, {.kind = V_ABSENT}};
+  x = op_binary(t, OP_DIV, x, builtin_norm(t, &(Call){builtin_get(BUILTIN_norm), args, span}), span);
+  for (int i = 0; i < 60 && !value_bad(x); i++) {
+    const Value square = op_matmul(t, tensor_transpose(t, x, swap), x, span);
+    const Value cube = op_binary(t, OP_MUL, op_matmul(t, x, square, span), value_number(0.5, false, span), span);
+    x = op_binary(t, OP_SUB, op_binary(t, OP_MUL, x, value_number(1.5, false, span), span), cube, span);
+  }
+  if (value_bad(x)) return x;
+  if (wide) x = tensor_transpose(t, x, swap);
+  return op_binary(t, OP_MUL, tensor_reshape(t, x, dims), gain, span);
+}
+
 Value op_draw(Tracer *t, Value v, const Dims *dims, bool batched, int64_t batch, Span span) {
   const Value a = v.items[0], b = v.items[1];
   if (dims->rank + batched > GRAPH_MAX_RANK - 1) {
@@ -126,7 +151,13 @@ Value op_draw(Tracer *t, Value v, const Dims *dims, bool batched, int64_t batch,
     break;
   case D_BERNOULLI: return op_binary(t, OP_LT, uniform01(t, DRAW_UNIFORM, dims, batched, batch, span), a, span);
   case D_CATEGORICAL: return categorical(t, a, dims, batched, batch, span);
-  default: trace_limit(t, "no-meaning", v.span, "`orthogonal` has no meaning yet"); return value_poison();
+  default:
+    if (batched) {
+      trace_limit(t, "no-meaning", span, "an orthogonal matrix for each example has no meaning yet");
+      return value_poison();
+    }
+    out = orthogonal(t, a, dims, span);
+    break;
   }
   out = shaped(t, out, dims, span);
   out.span = span;
@@ -137,8 +168,8 @@ Value op_draw(Tracer *t, Value v, const Dims *dims, bool batched, int64_t batch,
 static Value given(Value v, double absent, Span span) { return v.kind == V_ABSENT ? value_number(absent, true, span) : v; }
 
 static bool numbers_only(Tracer *t, Call *c) {
-  for (uint32_t i = 0; i < 2; i++) {
-    if (!i || c->args[i].kind == V_ABSENT || value_is_numeric(c->args[i])) continue;
+  for (uint32_t i = 0; i < (c->builtin == builtin_get(BUILTIN_orthogonal) ? 1u : 2u); i++) {
+    if (c->args[i].kind == V_ABSENT || value_is_numeric(c->args[i])) continue;
     if (!value_bad(c->args[i])) trace_error(t, "not-a-number", c->span, "a number is needed; found %s", value_describe(t, c->args[i]));
     return false;
   }
@@ -156,6 +187,10 @@ Value builtin_truncated_normal(Tracer *t, Call *c) {
 Value builtin_uniform(Tracer *t, Call *c) {
   if (!numbers_only(t, c)) return value_poison();
   return dist_value(t, D_UNIFORM, given(c->args[0], 0, c->span), given(c->args[1], 1, c->span), c->span);
+}
+Value builtin_orthogonal(Tracer *t, Call *c) {
+  if (!numbers_only(t, c)) return value_poison();
+  return dist_value(t, D_ORTHOGONAL, given(c->args[0], 1, c->span), given(c->args[0], 1, c->span), c->span);
 }
 Value builtin_constant(Tracer *t, Call *c) { return dist_value(t, D_CONSTANT, c->args[0], c->args[0], c->span); }
 Value builtin_bernoulli(Tracer *t, Call *c) { return dist_value(t, D_BERNOULLI, c->args[0], c->args[0], c->span); }

@@ -42,7 +42,7 @@ typedef enum { D_CONSTANT, D_NORMAL, D_TRUNCATED, D_UNIFORM, D_BERNOULLI, D_CATE
 
 struct Value {
   uint8_t kind;
-  bool exact;      /* number: an integer */
+  bool exact;      /* number: an integer; tensor: what softmax or sigmoid gave, unchanged */
   bool batched;    /* tensor */
   uint8_t graph;   /* tensor: index of its graph */
   int16_t axis;    /* number bound by a shape: its axis from the front + 1, or from the back, negative; 0: none */
@@ -65,6 +65,7 @@ struct Value {
 /* A parameter or a state of an instance, an optimiser or a metric. */
 typedef struct Owned {
   Name name;
+  Instance *home;        /* NULL: an optimiser's, a copy's */
   SlotKind kind;
   uint32_t slot;
   Dims dims;
@@ -129,10 +130,20 @@ struct Frame {
 struct Bundle {
   Instance *instance;
   Closure *closure;
-  uint32_t count;
+  uint32_t count;        /* parameters */
   Owned **owned;
   Value *values;
+  Owned **copies;        /* of a state that is a copy: where each value lives; else NULL */
+  uint32_t state_count;  /* and the copies of the layers' states: from, to */
+  Owned **states, **state_copies;
+  bool lazy;             /* its parameters are noted as they are used: of an instance that has none yet */
 };
+
+/* A bundle whose instance is run now. */
+typedef struct Applied {
+  Bundle *bundle;
+  const struct Applied *outer;
+} Applied;
 
 typedef struct {
   Name name; /* none: by position */
@@ -172,6 +183,7 @@ struct Tracer {
   bool in_data;             /* a distribution alone draws a number for each row */
   bool metric_final;        /* the metric at hand has states: its value is taken once, at the end */
   Frame *frame;
+  const Applied *applied;
   Ast file, model;
   const char *path;
   Span library;             /* positions of the embedded files */
@@ -266,6 +278,7 @@ Value op_stack(Tracer *t, Value *items, uint32_t count, uint32_t axis, Span span
 Value op_concat(Tracer *t, Value *items, uint32_t count, int64_t axis, Span span);
 Value op_slice_axis(Tracer *t, Value v, uint32_t axis, int64_t start, int64_t count, int64_t step);
 Value op_take(Tracer *t, Value v, uint32_t axis, int64_t index); /* drops the axis */
+Value op_gather(Tracer *t, Value v, uint32_t axis, Value index, Span span);
 Value eval_index(Tracer *t, Ast index, Env *env);
 bool shape_from_value(Tracer *t, Value v, Dims *dims, Span at);
 bool eval_shape(Tracer *t, Ast list, Env *env, Dims *dims, const char *what);
@@ -276,6 +289,34 @@ Value op_draw(Tracer *t, Value distribution, const Dims *dims, bool batched, int
 uint32_t draw_site(Tracer *t);
 Value dist_value(Tracer *t, DistKind kind, Value a, Value b, Span span);
 
+/* ---- bundle.c ---- */
+/* An instance becomes the bundle of its parameters; false after an error. */
+bool bundle_of(Tracer *t, Value *v, Span span);
+bool instance_within(const Instance *part, const Instance *whole);
+Bundle *bundle_copy(Tracer *t, const Bundle *bundle);
+/* Parameter by parameter. */
+Value bundle_binary(Tracer *t, AstOp op, Value a, Value b, Span span);
+Value bundle_unary(Tracer *t, Prim prim, Value a, Span span);
+/* Calls the instance with the bundle's values in place of its parameters. */
+Value bundle_call(Tracer *t, Value bundle, Arg *args, uint32_t count, Span span);
+/* The value that stands in for a parameter or a state while a bundle is applied; false: none. */
+bool bundle_value(Tracer *t, Owned *owned, Value *value);
+/* A bundle of copies, one for each example, of an instance's parameters. */
+Value bundle_per_example(Tracer *t, Value v, Span span);
+/* `state slow ~ net`: a copy of each parameter and state. */
+Value bundle_state(Tracer *t, const AstNode *node, Value instance);
+void bundle_assign(Tracer *t, const AstNode *node, Value state, Value v);
+/* The state that is written while a bundle with copies is applied. */
+Owned *bundle_target(Tracer *t, Owned *owned);
+
+/* ---- carry.c ---- */
+typedef struct {
+  Vec(Node) real, stand;
+} StandIns;
+/* Replaces the carry's tensors by stand-ins; then puts the real ones back in what was built on them. */
+void carry_apart(Tracer *t, Value *carry, StandIns *stand_ins);
+void carry_join(Tracer *t, StandIns *stand_ins, Value **values, uint32_t count);
+
 /* ---- env.c ---- */
 void env_bind(Tracer *t, Env *env, Name name, Value value, Span span);
 void env_bind_owned(Tracer *t, Env *env, Name name, Value value, Owned *owned, Span span);
@@ -285,7 +326,8 @@ Value lookup_name(Tracer *t, Name name, Span span, const Env *env);
 Value definition_value(Tracer *t, uint32_t index, Span span);
 void collect_marked(Tracer *t);
 Node step_number(Tracer *t, StepNumber which);
-bool name_is_marked(Tracer *t, Name name, Span span);
+enum { MARK_NONE, MARK_PLAIN, MARK_PER_EXAMPLE };
+int name_mark(Tracer *t, Name name, Span span);
 
 /* ---- type.c ---- */
 /* Checks `v` against a type and binds the shape's names in `env`. `what`: "argument `x` of `dense`". */
@@ -347,6 +389,7 @@ void states_write(Tracer *t);                          /* the OUT_SLOT outputs o
 uint32_t slot_add(Tracer *t, Slot slot);
 Value instance_field(Tracer *t, Instance *instance, Name name, Span span);
 uint32_t instance_parameters(Tracer *t, Instance *instance, Owned ***list);
+uint32_t instance_states(Tracer *t, Instance *instance, Owned ***list);
 /* Evaluates what stands behind `~` in the init graph and makes it the slot's first value. */
 bool owned_init(Tracer *t, Ast value, Env *env, const Owned *owned, const char *path);
 

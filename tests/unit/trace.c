@@ -361,6 +361,110 @@ static void own_derivatives(void **state) {
   fixture_close(&f);
 }
 
+/* Two inner steps from shared parameters, one copy an example; the outer gradient goes through both. */
+static void learns_to_learn(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "layer line(x: []) {\n param w: [] ~ ones\n w * x\n}\n"
+               "model m { input a: [1]; input b: [1]; input c: []; target d: []\n let net = line()\n"
+               " let fast = scan fit = net for i in 0 .. 2 {\n  let fault = mse(a |> map(fit), b)\n"
+               "  next fit - 0.1 * grad(fault, fit, per = example)\n }\n output y = fast(c); loss mse(y, d) }",
+               TYPE_F64);
+  const double a[] = {1, 2}, b[] = {3, -1}, c[] = {1.5, 0.5}, d[] = {0, 1}, w = 0.7;
+  put(&f, "a", a, 2);
+  put(&f, "b", b, 2);
+  put(&f, "c", c, 2);
+  put(&f, "d", d, 2);
+  PUT(&f, "net.w", w);
+  double gradient = 0;
+  for (int i = 0; i < 2; i++) {
+    double v = w, factor = 1;
+    for (int k = 0; k < 2; k++) v -= 0.2 * a[i] * (v * a[i] - b[i]), factor *= 1 - 0.2 * a[i] * a[i];
+    near(value_at(&f, 2, "y", i), v * c[i], 1e-14);
+    gradient += 2 * (v * c[i] - d[i]) * c[i] * factor / 2;
+  }
+  Interp *in = run(&f, f.program->gradient, 2, 1);
+  int64_t n;
+  near(*interp_value(in, output_of(f.program->gradient, OUT_VALUE, "net.w")->node, &n), gradient, 1e-14);
+  interp_free(in);
+  fixture_close(&f);
+}
+
+/* A fixed point's derivative by its own fixed point: z = z / 2 + u has z = 2 u. */
+static void settles(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "fn fixed_point(f, start) = iterate z = start while abs(f(z) - z) > 1e-12 max 60 { next f(z) }\n"
+               "fn settle(f, u) {\n let rest = stop_gradient(fixed_point(z -> f(z, u), 0 * u))\n"
+               " implicit(f(rest, u), v -> grad(f(rest, u) * v, rest))\n}\n"
+               "fn implicit(y, pull) = y\n  with gradient(dy) = (fixed_point(v -> dy + pull(v), dy), none)\n"
+               "model m { input x: []; param w: [] ~ ones; output y = settle((z, u) -> z / 2 + u, w * x); loss y }",
+               TYPE_F64);
+  PUT(&f, "x", 3);
+  PUT(&f, "w", 2);
+  near(value_at(&f, 1, "y", 0), 12, 1e-11);
+  Interp *in = run(&f, f.program->gradient, 1, 1);
+  int64_t n;
+  near(*interp_value(in, output_of(f.program->gradient, OUT_VALUE, "w")->node, &n), 6, 1e-10);
+  interp_free(in);
+  fixture_close(&f);
+}
+
+/* `state slow ~ net`: a copy with names of its own, which follows and is not trained. */
+static void copies_follow(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "model m { input x: []; let net = v -> [v] |> dense(1) |> sum\n output y = net(x)\n state slow ~ net\n"
+               " slow <- 0.75 * slow + 0.25 * net\n output old = slow(x); loss y + 0 * slow(x) }\ntrain { optimizer = sgd(1) }",
+               TYPE_F64);
+  PUT(&f, "x", 2);
+  PUT(&f, "net.dense_1.W", 3);
+  PUT(&f, "net.dense_1.b", 0);
+  PUT(&f, "slow.dense_1.W", 7);
+  PUT(&f, "slow.dense_1.b", 1);
+  near(value_at(&f, 1, "old", 0), 15, 0);
+  step_slots(&f, 1, 1);
+  near(f.slots[slot_of(&f, "slow.dense_1.W")][0], 0.75 * 7 + 0.25 * 3, 1e-15);
+  near(f.slots[slot_of(&f, "net.dense_1.W")][0], 1, 1e-15);
+  fixture_close(&f);
+}
+
+/* First values: a deviation that fits the fans, orthogonal columns, a cut normal. */
+static void starts_as_told(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "model m { input x: [50]\n param W: [50, 80] ~ he\n param Q: [6, 4] ~ orthogonal(2)\n param C: [40, 100] ~ truncated_normal(1, 0.5)\n"
+               " param B: [5] ~ constant([1, 2, 3, 4, 5])\n loss sum(x @ W) + sum(Q) + sum(C) + sum(B) }",
+               TYPE_F64);
+  const Graph *g = f.program->init;
+  Interp *in = run(&f, g, 1, 0);
+  int64_t n;
+  const double *w = interp_value(in, output_of(g, OUT_SLOT, "W")->node, &n);
+  double sum = 0, square = 0;
+  for (int i = 0; i < n; i++) sum += w[i], square += w[i] * w[i];
+  near(sqrt(square / (double)n), sqrt(2.0 / 50), 0.02);
+  assert_true(fabs(sum / (double)n) < 0.01);
+  const double *q = interp_value(in, output_of(g, OUT_SLOT, "Q")->node, &n);
+  for (int i = 0; i < 4; i++) {
+    for (int k = 0; k < 4; k++) {
+      double dot = 0;
+      for (int r = 0; r < 6; r++) dot += q[4 * r + i] * q[4 * r + k];
+      near(dot, i == k ? 4 : 0, 1e-12);
+    }
+  }
+  const double *c = interp_value(in, output_of(g, OUT_SLOT, "C")->node, &n);
+  sum = square = 0;
+  for (int i = 0; i < n; i++) {
+    assert_true(fabs(c[i] - 1) <= 1 + 1e-6);
+    sum += c[i], square += (c[i] - 1) * (c[i] - 1);
+  }
+  near(sqrt(square / (double)n), 0.5 * 0.87962566103423978, 0.02);
+  const double *b = interp_value(in, output_of(g, OUT_SLOT, "B")->node, &n);
+  for (int i = 0; i < 5; i++) near(b[i], i + 1, 0);
+  interp_free(in);
+  fixture_close(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(dense_is_x_w_plus_b),  cmocka_unit_test(cross_entropy_is_minus_log_p),
@@ -368,7 +472,9 @@ int main(void) {
       cmocka_unit_test(batch_norm_normalises), cmocka_unit_test(blocks_take_turns),
       cmocka_unit_test(averages_follow),       cmocka_unit_test(clips_the_norm),
       cmocka_unit_test(metrics_add_up),        cmocka_unit_test(names_are_dotted),
-      cmocka_unit_test(own_derivatives),
+      cmocka_unit_test(own_derivatives),       cmocka_unit_test(learns_to_learn),
+      cmocka_unit_test(settles),               cmocka_unit_test(copies_follow),
+      cmocka_unit_test(starts_as_told),
   };
   return cmocka_run_group_tests_name("trace", tests, NULL, NULL);
 }

@@ -182,6 +182,30 @@ static const Case control[] = {
     {"[]", "{ let v = x\n grad(norm([v, 2 * v]), v) }", V(0, 3), V(0, 2.23606797749979)},
 };
 
+static const Case orders[] = {
+    {"[4]", "sort(x)", V(3, 1, 2, 1, 4, 3, 2, 1), V(1, 1, 2, 3, 1, 2, 3, 4)},
+    {"[2, 2]", "sort(x, over = 0)", V(3, 1, 2, 5), V(2, 1, 3, 5)},
+    {"[4]", "argsort(x)", V(3, 1, 2, 1), V(1, 3, 2, 0)},
+    {"[4]", "top_k(x, 2)[0]", V(3, 1, 7, 3, 0, 0, 0, 5), V(7, 3, 5, 0)},
+    {"[4]", "top_k(x, 3)[1]", V(3, 1, 7, 3, 0, 0, 0, 5), V(2, 0, 3, 3, 0, 1)},
+    {"[4]", "{ let v = x\n grad(sum(top_k(v, 2)[0] * [10, 1]), v) }", V(3, 1, 7, 2), V(1, 0, 10, 0)},
+    {"[4]", "{ let v = x\n grad(dot(sort(v), [1, 2, 3, 4]), v) }", V(3, 1, 7, 2), V(3, 1, 4, 2)},
+    {"[3]", "scatter_add(x, [2, 0, 2], [10, 20, 30])", V(1, 2, 3), V(21, 2, 43)},
+    {"[2, 2]", "scatter_add(x, [1], [[10, 20]])", V(1, 2, 3, 4), V(1, 2, 13, 24)},
+    {"[2, 3]", "gather(x, [2, 0], over = 1)", V(1, 2, 3, 4, 5, 6), V(3, 1, 6, 4)},
+};
+
+static const Case derivatives[] = {
+    {"[2]", "{ let v = x\n jvp([v[0] * v[1], v[0]^2], v, [1, 10]) }", V(2, 3), V(23, 4)},
+    {"[2]", "{ let v = x\n hvp(v[0]^2 * v[1], v, [1, 10]) }", V(2, 3), V(6 + 40, 4)},
+    {"[2]", "{ let v = x\n jacobian([v[0] * v[1], v[0]^2], v) }", V(2, 3, 1, 1), V(3, 2, 4, 0, 1, 1, 2, 0)},
+    {"[2]", "{ let v = x\n hessian(v[0]^2 * v[1], v) }", V(2, 3), V(6, 4, 4, 0)},
+    {"[]", "iterate z = x while z > 1 max 10 { next z / 2 }", V(7, 1.5, 0.3, 5000), V(0.875, 0.75, 0.3, 5000.0 / 1024)},
+    {"[]", "iterate z = 100.0 while z > x max 20 { next z - 30 }", V(50, 95), V(40, 70)},
+    /* In a loop a carry stands for itself: the derivative by w does not look into earlier rounds. */
+    {"[]", "{ let w = x\n scan h = w for i in 0 .. 2 { next grad(h * w, w) } }", V(3), V(3)},
+};
+
 static const Case windows[] = {
     {"[4, 1]", "conv(x, reshape([1, 10], [2, 1, 1]))[:, 0]", V(1, 2, 3, 4), V(21, 32, 43)},
     {"[4, 1]", "conv(x, reshape([1, 10], [2, 1, 1]), padding = same)[:, 0]", V(1, 2, 3, 4), V(21, 32, 43, 4)},
@@ -230,11 +254,14 @@ GROUP(shapes)
 GROUP(reductions)
 GROUP(products)
 GROUP(control)
+GROUP(orders)
+GROUP(derivatives)
 GROUP(windows)
 GROUP(library)
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes),  cmocka_unit_test(test_reductions), cmocka_unit_test(test_products),
-                                     cmocka_unit_test(test_control), cmocka_unit_test(test_windows),    cmocka_unit_test(test_library)};
+                                     cmocka_unit_test(test_control), cmocka_unit_test(test_orders), cmocka_unit_test(test_derivatives),
+                                     cmocka_unit_test(test_windows),    cmocka_unit_test(test_library)};
   return cmocka_run_group_tests_name("trace_ops", tests, NULL, NULL);
 }
