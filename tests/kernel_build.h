@@ -57,7 +57,8 @@ static inline Extent kb_extent(int64_t dim) { return dim < 0 ? (Extent){1, (int3
 /* A kernel whose operand i is buffer i. */
 static inline Kernel *kb_kernel(Build *b, uint8_t block, uint32_t phase) {
   Launch l = {.kernel = b->s.kernels.count, .phase = phase};
-  Kernel k = {.block = block, .operand_count = (uint16_t)b->s.buffers.count, .cut = CUT_NONE, .cut_unit = 1, .name = "k"};
+  Kernel k = {
+      .block = block, .operand_count = (uint16_t)b->s.buffers.count, .cut = CUT_NONE, .cut_unit = 1, .name = "k"};
   for (uint32_t i = 0; i < b->s.buffers.count; i++) k.operand_type[i] = b->s.buffers.data[i].type, l.operands[i] = i;
   vec_push(&b->s.kernels, k);
   vec_push(&b->s.launches, l);
@@ -73,8 +74,10 @@ static inline Stage *kb_stage(Kernel *k, uint8_t par, uint8_t red, ...) {
   for (int i = 0; i < par + red; i++) s.axes[i] = kb_extent(va_arg(list, int));
   va_end(list);
   vec_push(&k->stages, s);
-  if (k->block || (par && k->stages.count == 1)) k->cut = CUT_FIRST, k->cut_extent = s.axes[0];
-  else k->cut = CUT_NONE;
+  if (k->block || (par && k->stages.count == 1))
+    k->cut = CUT_FIRST, k->cut_extent = s.axes[0];
+  else
+    k->cut = CUT_NONE;
   return &k->stages.data[k->stages.count - 1];
 }
 
@@ -103,7 +106,10 @@ static inline int32_t kb_expr(Stage *s, Expr e) {
 }
 static inline int32_t kb_load(Build *b, Stage *s, uint32_t buffer, Affine at) {
   vec_push(&s->loads, ((Load){.operand = (uint16_t)buffer, .at = at}));
-  return kb_expr(s, (Expr){.kind = X_LOAD, .type = b->s.buffers.data[buffer].type, .a = (int32_t)s->loads.count - 1, .b = -1, .c = -1});
+  return kb_expr(
+      s,
+      (Expr){
+          .kind = X_LOAD, .type = b->s.buffers.data[buffer].type, .a = (int32_t)s->loads.count - 1, .b = -1, .c = -1});
 }
 /* Guards the stage's last load. */
 static inline void kb_guard(Build *b, Stage *s, Affine index, int64_t limit, int64_t step) {
@@ -119,7 +125,9 @@ static inline int32_t kb_const(Stage *s, Type type, double value) {
 static inline int32_t kb_prim(Stage *s, Prim p, Type type, int32_t x, int32_t y, int32_t z) {
   return kb_expr(s, (Expr){.kind = X_PRIM, .type = type, .prim = p, .a = x, .b = y, .c = z});
 }
-static inline int32_t kb_acc(Stage *s) { return kb_expr(s, (Expr){.kind = X_ACC, .type = s->acc_type, .a = -1, .b = -1, .c = -1}); }
+static inline int32_t kb_acc(Stage *s) {
+  return kb_expr(s, (Expr){.kind = X_ACC, .type = s->acc_type, .a = -1, .b = -1, .c = -1});
+}
 static inline int32_t kb_leaf(Stage *s, ExprKind kind, Type type, int32_t x, int32_t y, Affine at) {
   return kb_expr(s, (Expr){.kind = kind, .type = type, .a = x, .b = y, .c = -1, .affine = at});
 }
@@ -156,28 +164,36 @@ static inline int64_t kb_count(const Build *b, const int64_t *batch, uint32_t bu
 }
 
 static inline void kb_put(Type type, void *at, int64_t i, double x) {
-  if (type == TYPE_F32) ((float *)at)[i] = (float)x;
-  else if (type == TYPE_F64) ((double *)at)[i] = x;
-  else if (type == TYPE_I32) ((int32_t *)at)[i] = (int32_t)x;
-  else ((uint8_t *)at)[i] = x != 0;
+  if (type == TYPE_F32)
+    ((float *)at)[i] = (float)x;
+  else if (type == TYPE_F64)
+    ((double *)at)[i] = x;
+  else if (type == TYPE_I32)
+    ((int32_t *)at)[i] = (int32_t)x;
+  else
+    ((uint8_t *)at)[i] = x != 0;
 }
 static inline double kb_get(Type type, const void *at, int64_t i) {
-  return type == TYPE_F32 ? (double)((const float *)at)[i] : type == TYPE_F64 ? ((const double *)at)[i]
-         : type == TYPE_I32 ? (double)((const int32_t *)at)[i] : (double)((const uint8_t *)at)[i];
+  return type == TYPE_F32   ? (double)((const float *)at)[i]
+         : type == TYPE_F64 ? ((const double *)at)[i]
+         : type == TYPE_I32 ? (double)((const int32_t *)at)[i]
+                            : (double)((const uint8_t *)at)[i];
 }
 
 /* Values that tell places apart: multiples of 1/64 in -2 .. 2, small whole numbers, both truths. */
 static inline double kb_sample(Type type, uint32_t *state) {
   *state = *state * 1664525u + 1013904223u;
   const uint32_t r = *state >> 8;
-  return type == TYPE_BOOL ? r & 1 : type == TYPE_I32 ? (double)(r % 11) - 3 : ((double)(r % 257) - 128) / 64 + (r >> 9 & 7) * 1e-3;
+  return type == TYPE_BOOL  ? r & 1
+         : type == TYPE_I32 ? (double)(r % 11) - 3
+                            : ((double)(r % 257) - 128) / 64 + (r >> 9 & 7) * 1e-3;
 }
 
 static inline void kb_no_barrier(GradcFrame *frame, int64_t thread) { (void)frame, (void)thread; }
 
-/* Largest difference between emitted code and plain loops, relative to the largest value; NaN equals NaN. Bits are compared
- * where `exact`: then it is 0 or 1. Each thread of `threads` runs after the other (one phase alone is meant where there are
- * several). */
+/* Largest difference between emitted code and plain loops, relative to the largest value; NaN equals NaN. Bits are
+ * compared where `exact`: then it is 0 or 1. Each thread of `threads` runs after the other (one phase alone is meant
+ * where there are several). */
 static inline double kb_check(Build *b, const EmitOptions *o, int threads, bool exact) {
   const uint32_t n = b->s.buffers.count;
   uint32_t state = 1;
@@ -206,7 +222,8 @@ static inline double kb_check(Build *b, const EmitOptions *o, int threads, bool 
   if (code.assembly && getenv("SHOW")) puts(code.assembly);
   Loaded *loaded = emit_load(&code, &error);
   if (!loaded) fprintf(stderr, "%s\n", error), abort();
-  GradcFrame frame = {.buffers = at, .step = 3, .steps = 10, .epoch = 2, .seed = run.seed, .draw = run.draw, .barrier = kb_no_barrier};
+  GradcFrame frame = {
+      .buffers = at, .step = 3, .steps = 10, .epoch = 2, .seed = run.seed, .draw = run.draw, .barrier = kb_no_barrier};
   memcpy(frame.batch, b->batch, sizeof frame.batch);
   Paged scratch = kb_map(((size_t)emit_scratch(&b->s, o) + 63) / 64 * 64);
   for (int t = 0; t < threads; t++) emit_entry(loaded, "entry")(&frame, t, threads, scratch.at);
@@ -220,7 +237,8 @@ static inline double kb_check(Build *b, const EmitOptions *o, int threads, bool 
       const double want = run.buffers[i][k], got = kb_get(type, at[i], k);
       if (want == got || (isnan(want) && isnan(got))) continue;
       const double off = exact || isnan(want) || isnan(got) ? 1 : fabs(want - got) / top;
-      if (off > worst && getenv("SHOW")) fprintf(stderr, "buffer %u, element %lld: %.17g, should be %.17g\n", i, (long long)k, got, want);
+      if (off > worst && getenv("SHOW"))
+        fprintf(stderr, "buffer %u, element %lld: %.17g, should be %.17g\n", i, (long long)k, got, want);
       worst = fmax(worst, off);
     }
   }

@@ -1,4 +1,5 @@
-/* combine.c: accumulators: how a reduction starts, takes in a point and ends. The order is the kernel's and never ours. */
+/* combine.c: accumulators: how a reduction starts, takes in a point and ends. The order is the kernel's and never ours.
+ */
 #include <math.h>
 
 #include "nest.h"
@@ -27,7 +28,8 @@ static V red_number(Nest *n, unsigned vector) {
   V number = e_i64(e, 0);
   for (unsigned axis = s->par; axis < (unsigned)s->par + s->red; axis++)
     number = i64_add(e, i64_mul2(e, number, nest_extent(n, s->axes[axis])), n->index[axis]);
-  number = LLVMBuildTrunc(e->b, i64_add(e, number, e_i64(e, (int64_t)vector * (lanes_reduced(n) ? n->lanes : 0))), e->i32, "");
+  number = LLVMBuildTrunc(e->b, i64_add(e, number, e_i64(e, (int64_t)vector * (lanes_reduced(n) ? n->lanes : 0))),
+                          e->i32, "");
   if (!lanes_reduced(n)) return e_splat(e, number, n->lanes);
   Affine steps = {.batch = {0}};
   steps.stride[n->lane] = 1, steps.batch[n->lane] = -1;
@@ -60,7 +62,11 @@ void combine_start(Nest *n, V *acc) {
 }
 
 static V join(Nest *n, V a, V b) {
-  static const Prim prims[] = {[COMBINE_ADD] = P_ADD, [COMBINE_FMA] = P_ADD, [COMBINE_MUL] = P_MUL, [COMBINE_MAX] = P_MAX, [COMBINE_MIN] = P_MIN};
+  static const Prim prims[] = {[COMBINE_ADD] = P_ADD,
+                               [COMBINE_FMA] = P_ADD,
+                               [COMBINE_MUL] = P_MUL,
+                               [COMBINE_MAX] = P_MAX,
+                               [COMBINE_MIN] = P_MIN};
   const Type type = n->stage->acc_type;
   Prim prim = prims[n->stage->combine];
   if (type == TYPE_BOOL) prim = prim == P_MAX || prim == P_ADD ? P_OR : P_AND;
@@ -101,8 +107,10 @@ void combine_point(Nest *n, V *acc) {
         continue;
       }
       V x = expr_value(n, s->before, r, v, true);
-      if (s->combine == COMBINE_FMA) made = product(n, x, expr_value(n, s->before2, r, v, true), *a);
-      else made = join(n, *a, x);
+      if (s->combine == COMBINE_FMA)
+        made = product(n, x, expr_value(n, s->before2, r, v, true), *a);
+      else
+        made = join(n, *a, x);
       *a = mask ? e_select(n->e, mask, made, *a) : made;
     }
 }

@@ -17,7 +17,8 @@ static const EmitOptions no_options;
 static Emit *open_module(const Schedule *s, const char *name, const EmitOptions *o, Arena *arena) {
   Target target;
   char *error = NULL;
-  if (!target_named(&target, arena, o->cpu)) DIAG_BUG(s->session, ((Span){0}), "no code is emitted for a processor \"%s\"", o->cpu);
+  if (!target_named(&target, arena, o->cpu))
+    DIAG_BUG(s->session, ((Span){0}), "no code is emitted for a processor \"%s\"", o->cpu);
   if (o->triple) target.triple = o->triple;
   Emit *e = emit_open(&target, name, &error);
   if (!e) DIAG_BUG(s->session, ((Span){0}), "the code generator does not know its target: %s", error);
@@ -42,8 +43,10 @@ static Emit *build_module(const Job *job, Arena *arena) {
   V *kernels = ARENA_ARRAY(&u.arena, V, s->kernels.count + 1);
   for (uint32_t i = 0; i < s->kernels.count; i++) {
     const bool own = !job->owner || job->owner[i] == job->part;
-    if (own) kernels[i] = kernel_emit(&u, i, job->part ? job->entry : NULL);
-    else if (!job->part) kernels[i] = kernel_declare(&u, i, job->entry);
+    if (own)
+      kernels[i] = kernel_emit(&u, i, job->part ? job->entry : NULL);
+    else if (!job->part)
+      kernels[i] = kernel_declare(&u, i, job->entry);
   }
   if (!job->part) entry_emit(&u, job->entry, job->first_buffer, kernels);
   arena_free(&u.arena);
@@ -94,7 +97,9 @@ static void share_kernels(const Schedule *s, uint8_t *owner, unsigned count) {
   for (uint32_t n = 0; n < s->kernels.count; n++) {
     uint32_t heaviest = UINT32_MAX;
     for (uint32_t i = 0; i < s->kernels.count; i++)
-      if (!done[i] && (heaviest == UINT32_MAX || kernel_weight(&s->kernels.data[i]) > kernel_weight(&s->kernels.data[heaviest]))) heaviest = i;
+      if (!done[i] &&
+          (heaviest == UINT32_MAX || kernel_weight(&s->kernels.data[i]) > kernel_weight(&s->kernels.data[heaviest])))
+        heaviest = i;
     unsigned least = 0;
     for (unsigned i = 1; i < count; i++)
       if (load[i] < load[least]) least = i;
@@ -128,7 +133,8 @@ int64_t emit_scratch(const Schedule *s, const EmitOptions *options) {
   Arena arena = {0};
   Target target;
   int64_t most = 0;
-  if (!target_named(&target, &arena, o->cpu)) DIAG_BUG(s->session, ((Span){0}), "no code is emitted for a processor \"%s\"", o->cpu);
+  if (!target_named(&target, &arena, o->cpu))
+    DIAG_BUG(s->session, ((Span){0}), "no code is emitted for a processor \"%s\"", o->cpu);
   for (uint32_t i = 0; i < s->kernels.count; i++) {
     const int64_t bytes = shape_scratch(&target, o, &s->kernels.data[i]);
     if (bytes > most) most = bytes;

@@ -44,8 +44,8 @@ static V eval_random(Nest *n, int32_t expr, const Expr *x, unsigned row, unsigne
   V element = nest_spot(n, n->expr_spot[expr], row, vector);
   if (lanes) element = lane_numbers(n, element, &x->affine);
   LLVMTypeRef out = e_vector(e, expr_type(e, x->type), count);
-  return emit_random(e, x->a != 0, out, element, frame_field(n, e->i32, offsetof(GradcFrame, draw)), e_int(e, e->i32, x->b),
-                     frame_field(n, e->i64, offsetof(GradcFrame, seed)));
+  return emit_random(e, x->a != 0, out, element, frame_field(n, e->i32, offsetof(GradcFrame, draw)),
+                     e_int(e, e->i32, x->b), frame_field(n, e->i64, offsetof(GradcFrame, seed)));
 }
 
 static V eval_prim(Nest *n, const Expr *x, unsigned row, unsigned vector, bool lanes) {

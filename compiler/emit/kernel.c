@@ -1,5 +1,5 @@
-/* kernel.c: a kernel's function: block loops with stages inside; and the entry, which every thread runs: launch by launch
- * the thread's share, phase by phase a barrier. */
+/* kernel.c: a kernel's function: block loops with stages inside; and the entry, which every thread runs: launch by
+ * launch the thread's share, phase by phase a barrier. */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,7 +99,8 @@ V kernel_emit(Unit *u, uint32_t number, const char *owner) {
   char name[96];
   kernel_name(name, sizeof name, number, owner);
   V f = e_function(e, name, e->void_, (LLVMTypeRef[]){e->ptr, e->ptr, e->i64, e->i64, e->ptr}, 5, !owner, false);
-  LLVMBasicBlockRef work = LLVMAppendBasicBlockInContext(e->cx, f, "work"), none = LLVMAppendBasicBlockInContext(e->cx, f, "none");
+  LLVMBasicBlockRef work = LLVMAppendBasicBlockInContext(e->cx, f, "work"),
+                    none = LLVMAppendBasicBlockInContext(e->cx, f, "none");
   LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, LLVMGetParam(f, 2), LLVMGetParam(f, 3), ""), work, none);
   LLVMPositionBuilderAtEnd(e->b, none);
   LLVMBuildRetVoid(e->b);
@@ -132,7 +133,8 @@ static int64_t common_unit(const Schedule *s, Extent extent) {
   int64_t unit = 1;
   for (uint32_t i = 0; i < s->kernels.count; i++) {
     const Kernel *k = &s->kernels.data[i];
-    if (k->cut == CUT_FIRST && k->cut_extent.count == extent.count && k->cut_extent.batch == extent.batch && k->cut_unit > unit)
+    if (k->cut == CUT_FIRST && k->cut_extent.count == extent.count && k->cut_extent.batch == extent.batch &&
+        k->cut_unit > unit)
       unit = k->cut_unit;
   }
   return unit;
@@ -188,7 +190,10 @@ void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels) {
   Emit *e = u->e;
   const Schedule *s = u->schedule;
   V f = e_function(e, name, e->void_, (LLVMTypeRef[]){e->ptr, e->i64, e->i64, e->ptr}, 4, false, false);
-  Entry y = {.u = u, .frame = LLVMGetParam(f, 0), .thread = LLVMGetParam(f, 1), .threads = LLVMGetParam(f, 2),
+  Entry y = {.u = u,
+             .frame = LLVMGetParam(f, 0),
+             .thread = LLVMGetParam(f, 1),
+             .threads = LLVMGetParam(f, 2),
              .scratch = LLVMGetParam(f, 3)};
   y.first = LLVMBuildZExt(e->b, LLVMBuildICmp(e->b, LLVMIntEQ, y.thread, e_i64(e, 0), ""), e->i64, "");
   V many = LLVMBuildICmp(e->b, LLVMIntSGT, y.threads, e_i64(e, 1), "");

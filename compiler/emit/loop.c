@@ -41,8 +41,10 @@ void loop_axis(Nest *n, unsigned axis, Carry *carry, bool hoist, LoopBody *body,
   if (!once) carried_end(n, &l, carry);
 }
 
-/* One chunk of lanes at `index`; `count`: lanes that exist (NULL: all of all vectors), counted from the last vector's first. */
-static void chunk(Nest *n, unsigned axis, V index, unsigned vectors, V count, Carry *carry, bool hoist, LoopBody *body, void *data) {
+/* One chunk of lanes at `index`; `count`: lanes that exist (NULL: all of all vectors), counted from the last vector's
+ * first. */
+static void chunk(Nest *n, unsigned axis, V index, unsigned vectors, V count, Carry *carry, bool hoist, LoopBody *body,
+                  void *data) {
   int64_t known;
   n->vectors = vectors;
   memset(n->mask, 0, sizeof n->mask);
@@ -57,11 +59,13 @@ static void chunk(Nest *n, unsigned axis, V index, unsigned vectors, V count, Ca
 }
 
 /* Chunks of `vectors` from `from` on while they fit below `to`; the first index that is left. */
-static V full_chunks(Nest *n, unsigned axis, V from, V to, unsigned vectors, Carry *carry, bool hoist, LoopBody *body, void *data) {
+static V full_chunks(Nest *n, unsigned axis, V from, V to, unsigned vectors, Carry *carry, bool hoist, LoopBody *body,
+                     void *data) {
   Emit *e = n->e;
   const int64_t step = (int64_t)vectors * n->lanes;
   V whole = LLVMBuildAnd(e->b, LLVMBuildSub(e->b, to, from, ""), e_i64(e, -step), "");
-  if (step & (step - 1)) whole = i64_mul(e, LLVMBuildSDiv(e->b, LLVMBuildSub(e->b, to, from, ""), e_i64(e, step), ""), step);
+  if (step & (step - 1))
+    whole = i64_mul(e, LLVMBuildSDiv(e->b, LLVMBuildSub(e->b, to, from, ""), e_i64(e, step), ""), step);
   V end = i64_add(e, from, whole);
   Loop l;
   carried_begin(n, &l, from, end, e_i64(e, step), carry, false);
@@ -71,7 +75,8 @@ static V full_chunks(Nest *n, unsigned axis, V from, V to, unsigned vectors, Car
 }
 
 /* The lanes from `from` to `to`, less than a vector; there may be none. */
-static void tail_chunk(Nest *n, unsigned axis, V from, V to, V count, Carry *carry, bool hoist, LoopBody *body, void *data) {
+static void tail_chunk(Nest *n, unsigned axis, V from, V to, V count, Carry *carry, bool hoist, LoopBody *body,
+                       void *data) {
   Emit *e = n->e;
   LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b);
   LLVMBasicBlockRef inside = LLVMAppendBasicBlockInContext(e->cx, e->function, "tail");
@@ -92,7 +97,8 @@ static void tail_chunk(Nest *n, unsigned axis, V from, V to, V count, Carry *car
   }
 }
 
-static void known_lanes(Nest *n, unsigned axis, int64_t count, unsigned wide, Carry *carry, bool hoist, LoopBody *body, void *data) {
+static void known_lanes(Nest *n, unsigned axis, int64_t count, unsigned wide, Carry *carry, bool hoist, LoopBody *body,
+                        void *data) {
   const int64_t lanes = n->lanes, limit = n->small > wide ? n->small : wide;
   int64_t done = 0, step = lanes * wide;
   if (count > limit * lanes) { /* whole chunks in a loop */

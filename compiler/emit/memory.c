@@ -1,5 +1,5 @@
-/* memory.c: lanes to and from memory. Contiguous lanes are one vector; a tail is masked; lanes that lie apart are gathered.
- * Nothing outside an array is touched: a load that a guard forbids reads a block of zeros instead. */
+/* memory.c: lanes to and from memory. Contiguous lanes are one vector; a tail is masked; lanes that lie apart are
+ * gathered. Nothing outside an array is touched: a load that a guard forbids reads a block of zeros instead. */
 #include "nest.h"
 
 static unsigned type_bytes(Type type) { return type == TYPE_F64 ? 8 : type == TYPE_BOOL ? 1 : 4; }
@@ -25,8 +25,10 @@ static V stack_vector(Nest *n) {
   Emit *e = n->e;
   LLVMBasicBlockRef here = LLVMGetInsertBlock(e->b), entry = LLVMGetEntryBasicBlock(e->function);
   V first = LLVMGetFirstInstruction(entry);
-  if (first) LLVMPositionBuilderBefore(e->b, first);
-  else LLVMPositionBuilderAtEnd(e->b, entry);
+  if (first)
+    LLVMPositionBuilderBefore(e->b, first);
+  else
+    LLVMPositionBuilderAtEnd(e->b, entry);
   V slot = LLVMBuildAlloca(e->b, LLVMArrayType2(e->i8, 128), "");
   LLVMSetAlignment(slot, 64);
   LLVMPositionBuilderAtEnd(e->b, here);
@@ -78,7 +80,8 @@ static V part_of(Emit *e, V x, unsigned from, unsigned count) {
   return LLVMBuildShuffleVector(e->b, x, LLVMGetPoison(LLVMTypeOf(x)), LLVMConstVector(order, count), "");
 }
 
-/* Whether the load's value exists at this point, from the guards that the lanes do not change: i1, or NULL for always. */
+/* Whether the load's value exists at this point, from the guards that the lanes do not change: i1, or NULL for always.
+ */
 static V point_guard(Nest *n, uint32_t load, unsigned row, unsigned vector) {
   Emit *e = n->e;
   const Load *l = &n->stage->loads.data[load];
@@ -139,7 +142,8 @@ static V gather(Nest *n, Type type, V address, const Affine *at, V mask) {
   LLVMTypeRef vector = LLVMVectorType(memory_type(e, type), n->lanes);
   V from = LLVMBuildGEP2(e->b, memory_type(e, type), address, &steps, 1, "");
   LLVMTypeRef over[] = {vector, LLVMTypeOf(from)};
-  V args[] = {from, e_int(e, e->i32, type_bytes(type)), mask ? mask : e_mask(e, n->lanes, n->lanes), LLVMConstNull(vector)};
+  V args[] = {from, e_int(e, e->i32, type_bytes(type)), mask ? mask : e_mask(e, n->lanes, n->lanes),
+              LLVMConstNull(vector)};
   return e_intrinsic(e, "llvm.masked.gather", over, 2, args, 4);
 }
 
@@ -169,14 +173,17 @@ static V load_lanes(Nest *n, uint32_t load, V address, V point, V mask, unsigned
   const int64_t stride = nest_lane_stride(n, &l->at, &dynamic);
   const bool adjoin = stride == 1 && !dynamic;
   if (!stride) {
-    V x = e_splat(e, e_load(e, element, point ? e_select(e, point, address, zeros(n)) : address, type_bytes(type)), n->lanes);
+    V x = e_splat(e, e_load(e, element, point ? e_select(e, point, address, zeros(n)) : address, type_bytes(type)),
+                  n->lanes);
     return mask ? e_select(e, mask, x, LLVMConstNull(whole)) : x;
   }
   if (adjoin && !mask && (!tail || has_masks(n, type))) {
     if (point) address = e_select(e, point, address, zeros(n));
-    return tail ? e_masked_load(e, whole, address, tail, LLVMConstNull(whole)) : e_load(e, whole, address, type_bytes(type));
+    return tail ? e_masked_load(e, whole, address, tail, LLVMConstNull(whole))
+                : e_load(e, whole, address, type_bytes(type));
   }
-  if (adjoin && !mask) return load_tail(n, type, point ? e_select(e, point, address, zeros(n)) : address, n->mask_count[vector]);
+  if (adjoin && !mask)
+    return load_tail(n, type, point ? e_select(e, point, address, zeros(n)) : address, n->mask_count[vector]);
   if (point) mask = mask ? LLVMBuildAnd(e->b, mask, e_splat(e, point, n->lanes), "") : e_splat(e, point, n->lanes);
   if (tail) mask = mask ? LLVMBuildAnd(e->b, mask, tail, "") : tail;
   if (adjoin && has_masks(n, type)) return e_masked_load(e, whole, address, mask, LLVMConstNull(whole));
@@ -220,14 +227,18 @@ static void store_lanes(Nest *n, const Store *s, Type type, V x, V address, unsi
   if (stride == 1 && !dynamic) {
     int64_t known;
     const bool pieces = tail && e->target.vector_bytes < 64 && i64_known(n->mask_count[vector], &known);
-    if (!tail) e_store(e, x, address, type_bytes(type));
-    else if (has_masks(n, type) && !pieces) e_masked_store(e, x, address, tail);
-    else store_tail(n, type, x, address, n->mask_count[vector]);
+    if (!tail)
+      e_store(e, x, address, type_bytes(type));
+    else if (has_masks(n, type) && !pieces)
+      e_masked_store(e, x, address, tail);
+    else
+      store_tail(n, type, x, address, n->mask_count[vector]);
     return;
   }
   V slot = stack_vector(n), step = dynamic ? dynamic : e_i64(e, stride);
   e_store(e, x, slot, 64);
-  call_function(e, spread_function(n, type), (V[]){address, step, slot, tail ? n->mask_count[vector] : e_i64(e, n->lanes)}, 4);
+  call_function(e, spread_function(n, type),
+                (V[]){address, step, slot, tail ? n->mask_count[vector] : e_i64(e, n->lanes)}, 4);
 }
 
 void memory_store(Nest *n, uint32_t store, unsigned row, unsigned vector) {
@@ -236,6 +247,8 @@ void memory_store(Nest *n, uint32_t store, unsigned row, unsigned vector) {
   const bool by_lane = n->lane >= 0 && affine_axes(&s->at) & AXIS_BIT(n->lane);
   V x = to_memory(n->e, type, expr_value(n, s->value, row, vector, by_lane));
   V address = nest_spot(n, n->first_store + store, row, vector);
-  if (by_lane) store_lanes(n, s, type, x, address, vector);
-  else e_store(n->e, x, address, type_bytes(type));
+  if (by_lane)
+    store_lanes(n, s, type, x, address, vector);
+  else
+    e_store(n->e, x, address, type_bytes(type));
 }

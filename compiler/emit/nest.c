@@ -12,7 +12,9 @@ V i64_add(Emit *e, V a, V b) {
   return LLVMBuildAdd(e->b, a, b, "");
 }
 
-V i64_mul(Emit *e, V a, int64_t b) { return b == 1 ? a : b == 0 ? e_i64(e, 0) : LLVMBuildMul(e->b, a, e_i64(e, b), ""); }
+V i64_mul(Emit *e, V a, int64_t b) {
+  return b == 1 ? a : b == 0 ? e_i64(e, 0) : LLVMBuildMul(e->b, a, e_i64(e, b), "");
+}
 
 V i64_mul2(Emit *e, V a, V b) {
   int64_t k;
@@ -100,7 +102,8 @@ static void list_spots(Nest *n, bool apart, int padded) {
   n->expr_spot = ARENA_ARRAY(&n->u->arena, uint32_t, s->exprs.count + 1);
   for (uint32_t i = 0; i < s->loads.count; i++) {
     const uint16_t operand = s->loads.data[i].operand;
-    add_spot(n, &s->loads.data[i].at, operand, k->operand_type[operand], operand != padded && load_reduced(s, i, reduced));
+    add_spot(n, &s->loads.data[i].at, operand, k->operand_type[operand],
+             operand != padded && load_reduced(s, i, reduced));
   }
   for (uint32_t i = 0; i < s->loads.count; i++) {
     n->guard_spot[i] = n->spot_count;
@@ -272,7 +275,8 @@ V nest_spot(Nest *n, uint32_t place, unsigned row, unsigned vector) {
   V at = p->now[n->level * p->rows + (p->rows > 1 ? row : 0)], by = e_i64(n->e, 0);
   const bool in_lanes = n->lane >= 0 && n->open & AXIS_BIT(n->lane);
   if (p->rows == 1 && n->row >= 0 && row) by = axis_term(n, p->at, (unsigned)n->row, e_i64(n->e, row));
-  if (in_lanes && vector) by = i64_add(n->e, by, axis_term(n, p->at, (unsigned)n->lane, e_i64(n->e, (int64_t)vector * n->lanes)));
+  if (in_lanes && vector)
+    by = i64_add(n->e, by, axis_term(n, p->at, (unsigned)n->lane, e_i64(n->e, (int64_t)vector * n->lanes)));
   return move_spot(n, p, at, by);
 }
 

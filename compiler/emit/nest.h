@@ -30,26 +30,27 @@ typedef struct {
   const EmitOptions *options;
   Arena arena;
   uint32_t functions; /* made so far, for their names */
-  V zeros;       /* a constant block of zero bytes, as long as the longest vector */
-  V copy, spread[4]; /* memory.c: functions for targets without masked loads and stores, made on demand; spread by Type */
+  V zeros;            /* a constant block of zero bytes, as long as the longest vector */
+  V copy,
+      spread[4]; /* memory.c: functions for targets without masked loads and stores, made on demand; spread by Type */
 } Unit;
 
 /* An affine index with its terms for the open axes. */
 typedef struct {
   const Affine *at;
-  uint16_t operand;    /* an address in this operand; UINT16_MAX: a number */
-  uint8_t type;        /* Type of the element */
-  unsigned rows;       /* 1 where the tile's rows are consecutive */
-  V *now;              /* [level][row] */
+  uint16_t operand; /* an address in this operand; UINT16_MAX: a number */
+  uint8_t type;     /* Type of the element */
+  unsigned rows;    /* 1 where the tile's rows are consecutive */
+  V *now;           /* [level][row] */
 } Spot;
 
 /* An expression's values over the tile. */
 typedef struct {
-  uint32_t deps;       /* axes */
-  bool wanted;         /* evaluated as soon as its axes are open */
-  bool splat;          /* a scalar that some lane-dependent expression reads */
+  uint32_t deps;               /* axes */
+  bool wanted;                 /* evaluated as soon as its axes are open */
+  bool splat;                  /* a scalar that some lane-dependent expression reads */
   unsigned level, lanes_level; /* the deepest at which one of the values below was made */
-  V *value, *lanes;    /* [row][vector], NULL where not made; lanes: the scalar in every lane */
+  V *value, *lanes;            /* [row][vector], NULL where not made; lanes: the scalar in every lane */
 } Cell;
 
 typedef struct Nest {
@@ -73,16 +74,16 @@ typedef struct Nest {
   V mask_count[NEST_MAX_VECTORS]; /* how many they are (i64), where mask is given */
   uint32_t open;                  /* axes */
   unsigned level, axis_at[NEST_MAX_LEVELS];
-  V index[KERNEL_MAX_AXES];       /* of open axes */
-  bool in_tile;                   /* of a tile's own function */
-  V red_from, red_to;             /* the part of the first red axis that is meant, NULL: all */
-  struct Nest *rest;              /* a nest of equal axes that reduces what is left, or NULL */
-  int panel;                      /* an operand that has all lanes of a vector always; or -1 */
-  unsigned small, wide;           /* axes of up to `small` vectors are written out; longer ones go by `wide` vectors */
-  Spot *spots;                  /* loads, then guards in order of loads, stores, expressions' affines */
+  V index[KERNEL_MAX_AXES]; /* of open axes */
+  bool in_tile;             /* of a tile's own function */
+  V red_from, red_to;       /* the part of the first red axis that is meant, NULL: all */
+  struct Nest *rest;        /* a nest of equal axes that reduces what is left, or NULL */
+  int panel;                /* an operand that has all lanes of a vector always; or -1 */
+  unsigned small, wide;     /* axes of up to `small` vectors are written out; longer ones go by `wide` vectors */
+  Spot *spots;              /* loads, then guards in order of loads, stores, expressions' affines */
   uint32_t spot_count, first_guard, first_store;
   uint32_t *guard_spot, *expr_spot;
-  Cell *cells;                    /* by expression */
+  Cell *cells;                             /* by expression */
   V acc[NEST_MAX_ROWS * NEST_MAX_VECTORS]; /* what was combined: [row][vector] */
 } Nest;
 
@@ -90,13 +91,14 @@ typedef struct Nest {
 /* The rows of a nest's tile. */
 typedef struct {
   unsigned count;
-  const V *offset;  /* of each row from the first, for what the reduction reads; NULL: rows are consecutive */
-  V existing;       /* the nest's row_count, or NULL */
-  int padded;       /* an operand in which rows past the last may be read; or -1 */
+  const V *offset; /* of each row from the first, for what the reduction reads; NULL: rows are consecutive */
+  V existing;      /* the nest's row_count, or NULL */
+  int padded;      /* an operand in which rows past the last may be read; or -1 */
 } NestRows;
 /* A nest at the builder's place, with the kernel's operands at `operand`. `rows`: NULL for one row. */
 void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const V *operand, const NestRows *rows);
-/* Opens an axis at `index` (of the first row, of lane 0 of the first vector) and, where `hoist`, evaluates what now can be. */
+/* Opens an axis at `index` (of the first row, of lane 0 of the first vector) and, where `hoist`, evaluates what now can
+ * be. */
 void nest_open(Nest *n, unsigned axis, V index, bool hoist);
 void nest_close(Nest *n);
 void nest_hoist(Nest *n);
@@ -111,7 +113,8 @@ uint32_t affine_axes(const Affine *at);
 unsigned stage_lanes(const Kernel *k, const Stage *s);
 /* Where values of the tile begin in arrays of [row][vector]. */
 static inline unsigned nest_part(const Nest *n, uint32_t deps, unsigned row, unsigned vector) {
-  unsigned r = n->row >= 0 && deps & AXIS_BIT(n->row) ? row : 0, v = n->lane >= 0 && deps & AXIS_BIT(n->lane) ? vector : 0;
+  unsigned r = n->row >= 0 && deps & AXIS_BIT(n->row) ? row : 0,
+           v = n->lane >= 0 && deps & AXIS_BIT(n->lane) ? vector : 0;
   return r * NEST_MAX_VECTORS + v;
 }
 
@@ -122,8 +125,8 @@ V i64_mul2(Emit *e, V a, V b);
 V i64_min(Emit *e, V a, V b);
 bool i64_known(V v, int64_t *value);
 
-/* expr.c: an expression's value at a row and vector: in lanes where `lanes`, else as it is (lanes only where it depends on
- * the lane axis). */
+/* expr.c: an expression's value at a row and vector: in lanes where `lanes`, else as it is (lanes only where it depends
+ * on the lane axis). */
 V expr_value(Nest *n, int32_t expr, unsigned row, unsigned vector, bool lanes);
 /* first + lane * the affine's stride in the lane axis, in integer lanes of first's type. */
 V lane_numbers(Nest *n, V first, const Affine *at);
@@ -137,8 +140,8 @@ V prim_emit(Emit *e, Prim prim, Type in, Type out, V a, V b, V c);
 V memory_load(Nest *n, uint32_t load, unsigned row, unsigned vector);
 void memory_store(Nest *n, uint32_t store, unsigned row, unsigned vector);
 
-/* combine.c: accumulators, as a list [part][row][vector] of `combine_count` values; ARGMAX has two parts, the index and the
- * value. Where the lanes are reduced, a row's vectors share one. */
+/* combine.c: accumulators, as a list [part][row][vector] of `combine_count` values; ARGMAX has two parts, the index and
+ * the value. Where the lanes are reduced, a row's vectors share one. */
 unsigned combine_count(const Nest *n);
 void combine_start(Nest *n, V *acc);
 void combine_point(Nest *n, V *acc);  /* takes in the expressions at the present point, for the whole tile */
@@ -147,9 +150,9 @@ void combine_finish(Nest *n, V *acc); /* to n->acc; lanes that are reduced by th
 /* loop.c: loops over an axis, with `carried` values that pass through them. */
 typedef struct {
   V from, to;
-  int64_t count;   /* to - from, or -1: not known */
-  int64_t extent;  /* the axis' own, or -1: not known */
-  int64_t unit;    /* from is a multiple of it, and to where it is not the end */
+  int64_t count;  /* to - from, or -1: not known */
+  int64_t extent; /* the axis' own, or -1: not known */
+  int64_t unit;   /* from is a multiple of it, and to where it is not the end */
 } Range;
 typedef struct {
   V *values;
@@ -165,7 +168,8 @@ void loop_lanes(Nest *n, unsigned axis, unsigned wide, Carry *carry, bool hoist,
 void stage_emit(Nest *n);
 /* Reduction, expressions behind it and stores of the tile at the open par axes. */
 void stage_point(Nest *n);
-/* Marks what is evaluated as soon as its axes are open. For a nest whose tile is a function: what that function is given. */
+/* Marks what is evaluated as soon as its axes are open. For a nest whose tile is a function: what that function is
+ * given. */
 void stage_wants(Nest *n);
 /* The axes that are open when a stage begins: what depends on these alone is evaluated once for the stage. */
 uint32_t stage_outer(const Nest *n);
@@ -173,14 +177,14 @@ uint32_t stage_outer(const Nest *n);
 /* shape.c: the tile of a contraction, and which operands are laid out in scratch. */
 typedef struct {
   unsigned rows, vectors;
-  bool ragged;         /* a tile may have fewer rows */
-  int32_t packed;      /* the lane operand's expression, where its panels are laid out; or -1 */
-  int32_t packed_rows; /* the row operand's; or -1 */
-  int64_t limit;       /* of the first red axis' indices in a panel; what lies beyond is read where it is */
-  bool beyond;         /* there may be more */
-  int64_t depth;       /* points of the red axes in a panel */
-  int64_t panels;      /* of the lane operand at once */
-  int64_t block;       /* tiles of rows at once */
+  bool ragged;                    /* a tile may have fewer rows */
+  int32_t packed;                 /* the lane operand's expression, where its panels are laid out; or -1 */
+  int32_t packed_rows;            /* the row operand's; or -1 */
+  int64_t limit;                  /* of the first red axis' indices in a panel; what lies beyond is read where it is */
+  bool beyond;                    /* there may be more */
+  int64_t depth;                  /* points of the red axes in a panel */
+  int64_t panels;                 /* of the lane operand at once */
+  int64_t block;                  /* tiles of rows at once */
   int64_t panel_bytes, row_bytes; /* of scratch: first the panels, then the rows */
 } TileShape;
 bool shape_fits(const Kernel *k, const Stage *s);
@@ -191,8 +195,8 @@ int64_t shape_scratch(const Target *t, const EmitOptions *o, const Kernel *k);
 bool pack_in_blocks(const Nest *n, int32_t expr);
 /* pack(source, panel, lanes that exist, lanes of a panel's row): source is the operand at the first lane and k = 0. */
 V pack_function(Nest *n, int32_t expr, const char *name);
-/* pack(source, panel, rows, depth): [tile][k][rows of a tile] of a load whose rows adjoin; source is at the first row and k = 0,
- * depth the indices of the first red axis. */
+/* pack(source, panel, rows, depth): [tile][k][rows of a tile] of a load whose rows adjoin; source is at the first row
+ * and k = 0, depth the indices of the first red axis. */
 V pack_rows_function(Nest *n, uint32_t load, const TileShape *shape, const char *name);
 /* The lane operand's panel by evaluation, at the nest's open par axes. */
 void pack_fill(Nest *n, int32_t expr, V panel);
@@ -201,8 +205,10 @@ void pack_fill(Nest *n, int32_t expr, V panel);
 bool tile_fits(const Nest *n); /* and this nest is not in that function already */
 void tile_emit(Nest *n);
 
-/* kernel.c: void kernel(frame, record of the operands' buffer numbers, from, to, scratch), and the entry that calls them. */
-V kernel_emit(Unit *u, uint32_t number, const char *owner); /* owner: the entry in another object that calls it, or NULL */
+/* kernel.c: void kernel(frame, record of the operands' buffer numbers, from, to, scratch), and the entry that calls
+ * them. */
+V kernel_emit(Unit *u, uint32_t number,
+              const char *owner); /* owner: the entry in another object that calls it, or NULL */
 V kernel_declare(Unit *u, uint32_t number, const char *owner);
 void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels);
 

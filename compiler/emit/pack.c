@@ -1,15 +1,15 @@
-/* pack.c: a panel of the lane operand: [k][vectors of lanes], k running over all red axes. Lanes that lie along a red axis in
- * memory are transposed in blocks of 4 by 4; anything else is evaluated lane by lane. */
+/* pack.c: a panel of the lane operand: [k][vectors of lanes], k running over all red axes. Lanes that lie along a red
+ * axis in memory are transposed in blocks of 4 by 4; anything else is evaluated lane by lane. */
 #include "nest.h"
 
 typedef struct {
   Nest *n;
   Emit *e;
   const Load *load;
-  unsigned turned;    /* the red axis along which four elements adjoin */
+  unsigned turned; /* the red axis along which four elements adjoin */
   LLVMTypeRef type;
-  V source, panel;    /* of the first lane, at k = 0 */
-  V lanes, width;     /* lanes that exist; lanes of a panel's row */
+  V source, panel; /* of the first lane, at k = 0 */
+  V lanes, width;  /* lanes that exist; lanes of a panel's row */
 } Block;
 
 /* How far apart in k two neighbours of a red axis are. */
@@ -36,8 +36,10 @@ static V shuffle4(Emit *e, V a, V b, const unsigned order[4]) {
 /* r[i][j] becomes r[j][i]. */
 static void transpose4(Emit *e, V r[4]) {
   static const unsigned low[] = {0, 4, 1, 5}, high[] = {2, 6, 3, 7}, first[] = {0, 1, 4, 5}, second[] = {2, 3, 6, 7};
-  V a = shuffle4(e, r[0], r[1], low), b = shuffle4(e, r[2], r[3], low), c = shuffle4(e, r[0], r[1], high), d = shuffle4(e, r[2], r[3], high);
-  r[0] = shuffle4(e, a, b, first), r[1] = shuffle4(e, a, b, second), r[2] = shuffle4(e, c, d, first), r[3] = shuffle4(e, c, d, second);
+  V a = shuffle4(e, r[0], r[1], low), b = shuffle4(e, r[2], r[3], low), c = shuffle4(e, r[0], r[1], high),
+    d = shuffle4(e, r[2], r[3], high);
+  r[0] = shuffle4(e, a, b, first), r[1] = shuffle4(e, a, b, second), r[2] = shuffle4(e, c, d, first),
+  r[3] = shuffle4(e, c, d, second);
 }
 
 /* `count` (4 or 1) elements along the turned axis of four lanes. source and to: at these elements of lane 0. */
@@ -64,7 +66,8 @@ static void block_loops(const Block *b, V source, V panel, int64_t from, int64_t
   if (from == to) return;
   e_loop_begin(e, &k, e_i64(e, from), e_i64(e, to), e_i64(e, count), NULL, 0, true);
   V at = e_gep(e, b->type, source, k.i);
-  V row = e_gep(e, b->type, panel, LLVMBuildMul(e->b, i64_mul(e, k.i, depth_step(b->n->stage, b->turned)), b->width, ""));
+  V row =
+      e_gep(e, b->type, panel, LLVMBuildMul(e->b, i64_mul(e, k.i, depth_step(b->n->stage, b->turned)), b->width, ""));
   e_loop_begin(e, &j, e_i64(e, 0), b->width, e_i64(e, 4), NULL, 0, true);
   block_body(b, j.i, at, row, count);
   e_loop_end(e, &j, NULL);
@@ -104,8 +107,14 @@ V pack_function(Nest *n, int32_t expr, const char *name) {
   const Expr *x = &n->stage->exprs.data[expr];
   const Aside aside = aside_begin(e, name, (LLVMTypeRef[]){e->ptr, e->ptr, e->i64, e->i64}, 4, true);
   V f = e->function;
-  Block b = {.n = n, .e = e, .load = &n->stage->loads.data[x->a], .type = expr_type(e, x->type), .source = LLVMGetParam(f, 0),
-             .panel = LLVMGetParam(f, 1), .lanes = LLVMGetParam(f, 2), .width = LLVMGetParam(f, 3)};
+  Block b = {.n = n,
+             .e = e,
+             .load = &n->stage->loads.data[x->a],
+             .type = expr_type(e, x->type),
+             .source = LLVMGetParam(f, 0),
+             .panel = LLVMGetParam(f, 1),
+             .lanes = LLVMGetParam(f, 2),
+             .width = LLVMGetParam(f, 3)};
   b.turned = (unsigned)turned_axis(n->stage, b.load, x->type);
   block_axes(&b, n->stage->par, b.source, b.panel);
   return aside_end(e, aside);
@@ -168,11 +177,12 @@ static void fill_axes(Nest *n, Carry *carry, void *data) {
   }
   const Expr *x = &s->exprs.data[f->expr];
   V k = e_i64(e, 0);
-  for (unsigned i = s->par; i < (unsigned)s->par + s->red; i++) k = i64_add(e, i64_mul(e, k, s->axes[i].count), n->index[i]);
+  for (unsigned i = s->par; i < (unsigned)s->par + s->red; i++)
+    k = i64_add(e, i64_mul(e, k, s->axes[i].count), n->index[i]);
   V row = e_gep(e, expr_type(e, x->type), f->panel, i64_mul(e, k, (int64_t)n->vectors * n->lanes));
   for (unsigned v = 0; v < n->vectors; v++)
-    e_store(e, expr_value(n, f->expr, 0, v, true), e_gep(e, expr_type(e, x->type), row, e_i64(e, (int64_t)v * n->lanes)),
-            x->type == TYPE_F64 ? 8 : 4);
+    e_store(e, expr_value(n, f->expr, 0, v, true),
+            e_gep(e, expr_type(e, x->type), row, e_i64(e, (int64_t)v * n->lanes)), x->type == TYPE_F64 ? 8 : 4);
 }
 
 void pack_fill(Nest *n, int32_t expr, V panel) {

@@ -1,11 +1,11 @@
-/* prim.c: elementwise primitives as instructions: the emitter column of prims.def for floats, and plain integer code for
- * whole numbers and booleans. */
+/* prim.c: elementwise primitives as instructions: the emitter column of prims.def for floats, and plain integer code
+ * for whole numbers and booleans. */
 #include <assert.h>
 
 #include "emath.h"
 #include "nest.h"
 
-#define BINARY(name, build) \
+#define BINARY(name, build)                                                                                            \
   static V emit_##name(Emit *e, V a, V b) { return build(e->b, a, b, ""); }
 BINARY(add, LLVMBuildFAdd)
 BINARY(sub, LLVMBuildFSub)
@@ -47,7 +47,9 @@ static const Emitter emitters[P_COUNT] = {
 #undef E2
 #undef C2
 
-static LLVMTypeRef shaped(Emit *e, Type type, V like) { return e_vector(e, expr_type(e, type), e_lanes(LLVMTypeOf(like))); }
+static LLVMTypeRef shaped(Emit *e, Type type, V like) {
+  return e_vector(e, expr_type(e, type), e_lanes(LLVMTypeOf(like)));
+}
 
 static V select_by(Emit *e, LLVMIntPredicate p, V a, V b, V yes, V no) {
   return e_select(e, LLVMBuildICmp(e->b, p, a, b, ""), yes, no);
@@ -109,7 +111,8 @@ V prim_emit(Emit *e, Prim prim, Type in, Type out, V a, V b, V c) {
     V x = whole(e, prim, a, b);
     const Type made = out == TYPE_BOOL && prim_is(prim, K_PREDICATE) ? TYPE_BOOL : TYPE_I32;
     if (x) return cast(e, made, out, x);
-    a = cast(e, TYPE_I32, TYPE_F64, a), b = b ? cast(e, TYPE_I32, TYPE_F64, b) : NULL; /* exact: as in the interpreter */
+    a = cast(e, TYPE_I32, TYPE_F64, a),
+    b = b ? cast(e, TYPE_I32, TYPE_F64, b) : NULL; /* exact: as in the interpreter */
     return cast(e, TYPE_F64, out, emitter->two ? emitter->two(e, a, b) : emitter->one(e, a));
   }
   return emitter->two ? emitter->two(e, a, b) : emitter->one(e, a);

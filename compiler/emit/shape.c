@@ -36,7 +36,9 @@ static unsigned rows_that_fit(const Target *t, unsigned registers, unsigned vect
 static void choose_vectors(TileShape *shape, const Target *t, const Stage *s, unsigned lanes, unsigned registers) {
   const Extent columns = s->axes[s->lane];
   const int64_t all = columns.batch >= 0 ? 3 : (columns.count + lanes - 1) / lanes;
-  shape->vectors = all <= 2 ? (all > 0 ? (unsigned)all : 1) : all == 4 || (columns.batch < 0 && columns.count % 512 == 0) ? 4 : 3;
+  shape->vectors = all <= 2                                                      ? (all > 0 ? (unsigned)all : 1)
+                   : all == 4 || (columns.batch < 0 && columns.count % 512 == 0) ? 4
+                                                                                 : 3;
   while (shape->vectors > 1 && rows_that_fit(t, registers, shape->vectors) < 6) shape->vectors--;
 }
 
@@ -61,20 +63,21 @@ static int32_t lane_operand(const Stage *s) {
   for (int i = 0; i < 2; i++) {
     const uint32_t axes = expr_axes(s, sides[i]), other = expr_axes(s, sides[1 - i]);
     const uint8_t type = s->exprs.data[sides[i]].type;
-    if (axes & AXIS_BIT(s->lane) && !(axes & AXIS_BIT(s->row)) && !(other & AXIS_BIT(s->lane)) && (type == TYPE_F32 || type == TYPE_F64))
+    if (axes & AXIS_BIT(s->lane) && !(axes & AXIS_BIT(s->row)) && !(other & AXIS_BIT(s->lane)) &&
+        (type == TYPE_F32 || type == TYPE_F64))
       return sides[i];
   }
   return -1;
 }
 
-#define PANEL_BYTES (1 << 20)      /* a panel should stay in the second cache */
-#define BLOCK_BYTES (256 << 10)    /* of panels that narrow tiles go through for each tile of rows */
-#define NEAR_BYTES (2 << 20)       /* operands up to this are read in place where tiles are wide */
-#define CLOSE_BYTES (24 << 10)     /* and where they are narrow: the first cache */
-#define DEPTH_OF_BATCH 512         /* where the depth is known when the code runs */
+#define PANEL_BYTES (1 << 20)   /* a panel should stay in the second cache */
+#define BLOCK_BYTES (256 << 10) /* of panels that narrow tiles go through for each tile of rows */
+#define NEAR_BYTES (2 << 20)    /* operands up to this are read in place where tiles are wide */
+#define CLOSE_BYTES (24 << 10)  /* and where they are narrow: the first cache */
+#define DEPTH_OF_BATCH 512      /* where the depth is known when the code runs */
 
-/* Does it pay to lay out an operand that could be read in place? A narrow tile reads one line of memory a row of it; rows a
- * power of two apart then meet in few sets of the caches. */
+/* Does it pay to lay out an operand that could be read in place? A narrow tile reads one line of memory a row of it;
+ * rows a power of two apart then meet in few sets of the caches. */
 static bool copy_pays(const TileShape *shape, const Target *t, const Stage *s, unsigned lanes) {
   const Extent rows = s->axes[s->row], columns = s->axes[s->lane];
   if (rows.batch < 0 && rows.count < 4 * (int64_t)shape->rows) return false;
@@ -101,7 +104,8 @@ static bool inner_depth(const Stage *s, int64_t *inner) {
   return s->red && *inner > 0 && *inner < PANEL_BYTES;
 }
 
-/* Rows that adjoin in memory, while a step of k goes far: the lines of a tile would push each other out of the caches. */
+/* Rows that adjoin in memory, while a step of k goes far: the lines of a tile would push each other out of the caches.
+ */
 static int32_t far_rows(const TileShape *shape, const Target *t, const Stage *s, unsigned lanes) {
   const int32_t expr = shape->packed == s->before ? s->before2 : s->before;
   const Expr *x = &s->exprs.data[expr];
@@ -121,7 +125,9 @@ static int32_t far_rows(const TileShape *shape, const Target *t, const Stage *s,
 static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, const Stage *s, unsigned lanes) {
   const int32_t expr = lane_operand(s);
   int64_t inner;
-  if (expr < 0 || k->operand_count + 2 > KERNEL_MAX_OPERANDS || !inner_depth(s, &inner) || !wants_panel(shape, t, s, expr, lanes)) return;
+  if (expr < 0 || k->operand_count + 2 > KERNEL_MAX_OPERANDS || !inner_depth(s, &inner) ||
+      !wants_panel(shape, t, s, expr, lanes))
+    return;
   const int64_t row = lanes * element_bytes(s, expr);
   const Extent first = s->axes[s->par];
   const int64_t all = first.batch < 0 ? first.count : DEPTH_OF_BATCH * first.count;
@@ -141,8 +147,12 @@ static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, c
 TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s) {
   static const unsigned most[] = {16, 16, 12, 8, 6}; /* more rows gain nothing, and lose where the panel is far */
   const unsigned lanes = stage_lanes(k, s), registers = registers_of(t, k, s);
-  TileShape shape = {.rows = o->tile_rows ? o->tile_rows : s->tile_rows, .vectors = o->tile_vectors ? o->tile_vectors : s->tile_vectors,
-                     .packed = -1, .packed_rows = -1, .panels = 1, .block = 8};
+  TileShape shape = {.rows = o->tile_rows ? o->tile_rows : s->tile_rows,
+                     .vectors = o->tile_vectors ? o->tile_vectors : s->tile_vectors,
+                     .packed = -1,
+                     .packed_rows = -1,
+                     .panels = 1,
+                     .block = 8};
   if (!shape.vectors) choose_vectors(&shape, t, s, lanes, registers);
   if (shape.vectors > NEST_MAX_VECTORS) shape.vectors = NEST_MAX_VECTORS;
   if (!shape.rows) {
@@ -153,7 +163,8 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
   while (shape.rows > 1 && shape.rows * shape.vectors > 60) shape.rows--;
   choose_packing(&shape, t, k, s, lanes);
   balance_rows(&shape, k, s, o->tile_rows != 0);
-  if (shape.packed_rows >= 0) shape.row_bytes = shape.depth * shape.rows * shape.block * element_bytes(s, shape.packed_rows);
+  if (shape.packed_rows >= 0)
+    shape.row_bytes = shape.depth * shape.rows * shape.block * element_bytes(s, shape.packed_rows);
   return shape;
 }
 

@@ -17,14 +17,19 @@ static void want_outer(Nest *n, int32_t expr) {
   want_outer(n, x->a), want_outer(n, x->b), want_outer(n, x->c);
 }
 
-/* Behind a reduction, nothing of the axes inside the stage is evaluated early: it would take registers from the reduction. */
+/* Behind a reduction, nothing of the axes inside the stage is evaluated early: it would take registers from the
+ * reduction. */
 void stage_wants(Nest *n) {
   const Stage *s = n->stage;
-  if (tile_fits(n)) want_outer(n, s->before), want_outer(n, s->before2);
-  else nest_want(n, s->before), nest_want(n, s->before2);
+  if (tile_fits(n))
+    want_outer(n, s->before), want_outer(n, s->before2);
+  else
+    nest_want(n, s->before), nest_want(n, s->before2);
   for (uint32_t i = 0; i < s->stores.count; i++) {
-    if (s->combine == COMBINE_NONE || s->stores.data[i].before) nest_want(n, s->stores.data[i].value);
-    else want_outer(n, s->stores.data[i].value);
+    if (s->combine == COMBINE_NONE || s->stores.data[i].before)
+      nest_want(n, s->stores.data[i].value);
+    else
+      want_outer(n, s->stores.data[i].value);
   }
 }
 
@@ -35,8 +40,10 @@ static void store_part(Nest *n, unsigned row, unsigned vector, bool before) {
     for (uint32_t i = 0; i < s->stores.count; i++) {
       const Store *t = &s->stores.data[i];
       if (s->combine != COMBINE_NONE && t->before != before) continue;
-      if (pass) memory_store(n, i, row, vector);
-      else expr_value(n, t->value, row, vector, false);
+      if (pass)
+        memory_store(n, i, row, vector);
+      else
+        expr_value(n, t->value, row, vector, false);
     }
 }
 
@@ -52,15 +59,18 @@ static void reduce_inner(Nest *n, Carry *carry) {
   }
 }
 
-/* The loops over red axes from number `next` on. In the innermost one nothing is evaluated early, so that each value is made
- * where it is used. */
+/* The loops over red axes from number `next` on. In the innermost one nothing is evaluated early, so that each value is
+ * made where it is used. */
 static void reduce(Nest *n, Carry *carry, void *next) {
   const Stage *s = n->stage;
   const unsigned axis = (unsigned)(uintptr_t)next, last = (unsigned)s->par + s->red - 1;
   void *after = (void *)(uintptr_t)(axis + 1);
-  if (axis > last) reduce_inner(n, carry);
-  else if (axis == last && s->order == ORDER_LANES) loop_lanes(n, axis, 1, carry, false, reduce, after);
-  else loop_axis(n, axis, carry, axis < last, reduce, after);
+  if (axis > last)
+    reduce_inner(n, carry);
+  else if (axis == last && s->order == ORDER_LANES)
+    loop_lanes(n, axis, 1, carry, false, reduce, after);
+  else
+    loop_axis(n, axis, carry, axis < last, reduce, after);
 }
 
 /* Row by row; behind the last row that counts the others are passed over. */
@@ -102,7 +112,8 @@ static void keep_results(Nest *n) {
     const Stage *later = &n->kernel->stages.data[i];
     for (uint32_t x = 0; x < later->exprs.count; x++) {
       const Expr *e = &later->exprs.data[x];
-      if (e->kind == X_RESULT && e->a == (int32_t)n->number) n->result[n->number][e->b] = expr_value(n, e->b, 0, 0, false);
+      if (e->kind == X_RESULT && e->a == (int32_t)n->number)
+        n->result[n->number][e->b] = expr_value(n, e->b, 0, 0, false);
     }
   }
 }
@@ -138,12 +149,13 @@ static void par_loops(Nest *n, Carry *carry, void *next) {
   stage_point(n);
 }
 
-/* Several vectors of accumulators hide the latency of their sums; a map has no use for them. */
+/* Several vectors of accumulators hide the latency of their sums; a map has no use for them. What follows the sum is
+ * written out for each vector: where that is long, two must do. */
 static void choose_width(Nest *n) {
   const Stage *s = n->stage;
   const bool doubled = n->lanes == 16 && s->combine && s->acc_type == TYPE_F64;
-  n->wide = 1;
-  if (s->combine && s->order == ORDER_SEQUENCE) n->wide = n->e->target.vector_bytes < 32 || doubled ? 2 : 4;
+  const bool few = n->e->target.vector_bytes < 32 || doubled || s->exprs.count > 12;
+  n->wide = s->combine && s->order == ORDER_SEQUENCE ? (few ? 2 : 4) : 1;
   n->small = n->kernel->block ? 4 : 1;
 }
 
@@ -151,7 +163,9 @@ void stage_emit(Nest *n) {
   Carry none = {NULL, 0};
   nest_open(n, AXIS_STAGE, NULL, true);
   choose_width(n);
-  if (tile_fits(n)) tile_emit(n);
-  else par_loops(n, &none, (void *)(uintptr_t)n->kernel->block);
+  if (tile_fits(n))
+    tile_emit(n);
+  else
+    par_loops(n, &none, (void *)(uintptr_t)n->kernel->block);
   nest_close(n);
 }

@@ -1,6 +1,6 @@
-/* tile.c: contractions by register tiles: a function computes `rows` by `vectors` accumulators over the whole red axes, k in
- * order with fma. Rows past the last are computed again from the last one and not stored, so that one function serves every
- * count of rows. An operand that was laid out in scratch is read there. */
+/* tile.c: contractions by register tiles: a function computes `rows` by `vectors` accumulators over the whole red axes,
+ * k in order with fma. Rows past the last are computed again from the last one and not stored, so that one function
+ * serves every count of rows. An operand that was laid out in scratch is read there. */
 #include "tile.h"
 
 #include <stdio.h>
@@ -38,8 +38,8 @@ static void list_given(Tile *t) {
 
 #define TILE_MAX_PARAMS (KERNEL_MAX_OPERANDS + KERNEL_MAX_AXES + 64)
 
-/* Parameters: frame, operands, an index a par axis, rows that count, lanes that count, the panels, values given. `args`: of
- * this call. */
+/* Parameters: frame, operands, an index a par axis, rows that count, lanes that count, the panels, values given.
+ * `args`: of this call. */
 static unsigned tile_params(Tile *t, LLVMTypeRef *types, V *args, const TileCall *c) {
   Nest *n = t->n;
   Emit *e = n->e;
@@ -57,7 +57,8 @@ static unsigned tile_params(Tile *t, LLVMTypeRef *types, V *args, const TileCall
   for (uint32_t i = 0; i < t->given_count; i++) {
     V x = expr_value(n, t->given[i], 0, 0, false);
     if (LLVMIsConstant(x)) continue;
-    if (count == TILE_MAX_PARAMS) DIAG_BUG(n->u->schedule->session, ((Span){0}), "a tile of over %d parameters", TILE_MAX_PARAMS);
+    if (count == TILE_MAX_PARAMS)
+      DIAG_BUG(n->u->schedule->session, ((Span){0}), "a tile of over %d parameters", TILE_MAX_PARAMS);
     types[count] = LLVMTypeOf(x), args[count++] = x;
   }
   return count;
@@ -80,7 +81,8 @@ static uint16_t replace_operand(Arena *arena, Kernel *k, Stage *s, int32_t expr,
   memcpy(exprs, s->exprs.data, sizeof *exprs * s->exprs.count);
   loads[s->loads.count] = (Load){.operand = operand, .at = *at};
   const Expr old = exprs[expr];
-  exprs[expr] = (Expr){.kind = X_LOAD, .type = old.type, .a = (int32_t)s->loads.count, .b = -1, .c = -1, .span = old.span};
+  exprs[expr] =
+      (Expr){.kind = X_LOAD, .type = old.type, .a = (int32_t)s->loads.count, .b = -1, .c = -1, .span = old.span};
   s->loads.data = loads, s->loads.count++, s->exprs.data = exprs;
   return operand;
 }
@@ -100,7 +102,8 @@ static void set_lanes(Nest *in, const Variant *v, V lanes) {
   if (!v->tail && !v->dynamic) return;
   in->mask_count[v->vectors - 1] = v->dynamic ? lanes : v->tail;
   if (v->tail) i64_known(v->tail, &known);
-  in->mask[v->vectors - 1] = v->dynamic ? e_mask_below(in->e, in->lanes, lanes) : e_mask(in->e, in->lanes, (unsigned)known);
+  in->mask[v->vectors - 1] =
+      v->dynamic ? e_mask_below(in->e, in->lanes, lanes) : e_mask(in->e, in->lanes, (unsigned)known);
 }
 
 /* What the parameters of a tile's function are. */
@@ -130,10 +133,12 @@ static void open_par_axes(Nest *in, const Params *p, bool row) {
 }
 
 /* `padded`: an operand laid out by whole tiles, or -1. */
-static void tile_nest(const Tile *t, const Variant *v, const Params *p, Nest *in, const Kernel *k, const Stage *s, int padded) {
+static void tile_nest(const Tile *t, const Variant *v, const Params *p, Nest *in, const Kernel *k, const Stage *s,
+                      int padded) {
   Emit *e = t->n->e;
   V offset[NEST_MAX_ROWS], last = i64_add(e, p->count, e_i64(e, -1));
-  for (unsigned r = 0; t->shape.ragged && r < t->shape.rows; r++) offset[r] = r ? i64_min(e, e_i64(e, r), last) : e_i64(e, 0);
+  for (unsigned r = 0; t->shape.ragged && r < t->shape.rows; r++)
+    offset[r] = r ? i64_min(e, e_i64(e, r), last) : e_i64(e, 0);
   const NestRows rows = {t->shape.rows, t->shape.ragged ? offset : NULL, t->shape.ragged ? p->count : NULL, padded};
   nest_init(in, t->n->u, k, s, LLVMGetParam(e->function, 0), p->operand, &rows);
   in->in_tile = true;
@@ -246,7 +251,8 @@ void tile_fill(Tile *t, V panel) {
   snprintf(name, sizeof name, "pack%u", n->u->functions);
   if (!t->blocks) t->blocks = pack_function(n, t->shape.packed, name), n->u->functions++;
   V width = e_i64(e, (int64_t)n->vectors * n->lanes), lanes = width;
-  if (n->mask[n->vectors - 1]) lanes = i64_add(e, e_i64(e, (int64_t)(n->vectors - 1) * n->lanes), n->mask_count[n->vectors - 1]);
+  if (n->mask[n->vectors - 1])
+    lanes = i64_add(e, e_i64(e, (int64_t)(n->vectors - 1) * n->lanes), n->mask_count[n->vectors - 1]);
   V source = nest_spot(n, (uint32_t)n->stage->exprs.data[t->shape.packed].a, 0, 0);
   call_function(e, t->blocks, (V[]){source, panel, lanes, width}, 4);
 }
@@ -265,7 +271,9 @@ void tile_fill_rows(Tile *t, V panel, V row, V rows) {
 
 int64_t tile_panel_size(const Tile *t, unsigned vectors) { return t->shape.depth * vectors * t->n->lanes; }
 int64_t tile_row_panel_size(const Tile *t) { return t->shape.depth * t->shape.rows; }
-LLVMTypeRef tile_panel_type(const Tile *t, int32_t expr) { return expr_type(t->n->e, t->n->stage->exprs.data[expr].type); }
+LLVMTypeRef tile_panel_type(const Tile *t, int32_t expr) {
+  return expr_type(t->n->e, t->n->stage->exprs.data[expr].type);
+}
 
 Tile tile_open(Nest *n) {
   Tile t = {.n = n, .shape = shape_choose(&n->e->target, n->u->options, n->kernel, n->stage)};

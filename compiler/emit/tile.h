@@ -9,19 +9,19 @@ typedef struct {
   V tail;       /* lanes of the last vector: a constant; NULL: all */
   bool dynamic; /* they are a parameter */
   V function;
-  V pack;       /* fills its panel by evaluation, or NULL */
+  V pack; /* fills its panel by evaluation, or NULL */
 } Variant;
 
 typedef struct {
-  Nest *n;        /* of the kernel: outer axes open */
+  Nest *n; /* of the kernel: outer axes open */
   TileShape shape;
   uint64_t used;  /* operands */
   int32_t *given; /* expressions whose values the functions are given */
   uint32_t given_count;
   Variant variants[8];
   unsigned variant_count;
-  V blocks;       /* lays out a panel in transposed blocks, of any width; or NULL */
-  V pack_rows;    /* lays out the row operand, or NULL */
+  V blocks;    /* lays out a panel in transposed blocks, of any width; or NULL */
+  V pack_rows; /* lays out the row operand, or NULL */
 } Tile;
 
 /* What a call of a tile function is about: at the lane chunk that is open. */

@@ -1,6 +1,6 @@
-/* walk.c: the way through a contraction: outer axes; blocks of columns whose panels fit the second cache together; blocks of
- * rows; tiles of rows; and innermost the panels, over which a tile of rows stays in the first cache. Where nothing is laid
- * out, or tiles are wide, a block has one panel: columns outside, rows inside. */
+/* walk.c: the way through a contraction: outer axes; blocks of columns whose panels fit the second cache together;
+ * blocks of rows; tiles of rows; and innermost the panels, over which a tile of rows stays in the first cache. Where
+ * nothing is laid out, or tiles are wide, a block has one panel: columns outside, rows inside. */
 #include <string.h>
 
 #include "tile.h"
@@ -16,13 +16,15 @@ typedef struct {
 static V panel_at(const Columns *c, V number) {
   const Tile *t = c->t;
   if (t->shape.packed < 0) return NULL;
-  return e_gep(t->n->e, tile_panel_type(t, t->shape.packed), t->n->scratch, i64_mul(t->n->e, number, tile_panel_size(t, c->vectors)));
+  return e_gep(t->n->e, tile_panel_type(t, t->shape.packed), t->n->scratch,
+               i64_mul(t->n->e, number, tile_panel_size(t, c->vectors)));
 }
 
 /* Opens the lane chunk of panel `number`. */
 static void open_panel(const Columns *c, V number) {
   Nest *n = c->t->n;
-  nest_open(n, (unsigned)n->stage->lane, i64_add(n->e, c->first, i64_mul(n->e, number, (int64_t)c->vectors * n->lanes)), false);
+  nest_open(n, (unsigned)n->stage->lane, i64_add(n->e, c->first, i64_mul(n->e, number, (int64_t)c->vectors * n->lanes)),
+            false);
 }
 
 static void each_panel(const Columns *c, Loop *l, V *number) {
@@ -67,7 +69,8 @@ static void row_tiles(const Columns *c, V from, V to, V panel, bool nonempty) {
   e_loop_begin(e, &l, from, to, all, NULL, 0, nonempty);
   V rows = t->shape.ragged ? i64_min(e, LLVMBuildSub(e->b, to, l.i, ""), all) : all;
   if (panel) /* a tile's part begins at its row times the depth */
-    panel = e_gep(e, tile_panel_type(t, t->shape.packed_rows), panel, i64_mul(e, LLVMBuildSub(e->b, l.i, from, ""), t->shape.depth));
+    panel = e_gep(e, tile_panel_type(t, t->shape.packed_rows), panel,
+                  i64_mul(e, LLVMBuildSub(e->b, l.i, from, ""), t->shape.depth));
   row_tile(c, l.i, rows, panel);
   e_loop_end(e, &l, NULL);
 }
@@ -79,12 +82,15 @@ static void block_of_columns(const Columns *c) {
   const Range r = range_axis(n, (unsigned)n->stage->row);
   fill_panels(c);
   if (t->shape.packed_rows < 0) {
-    if (r.count > 0 && r.count <= t->shape.rows) row_tile(c, r.from, e_i64(e, r.count), NULL);
-    else row_tiles(c, r.from, r.to, NULL, r.count > 0);
+    if (r.count > 0 && r.count <= t->shape.rows)
+      row_tile(c, r.from, e_i64(e, r.count), NULL);
+    else
+      row_tiles(c, r.from, r.to, NULL, r.count > 0);
     return;
   }
   Loop l;
-  V step = e_i64(e, (int64_t)t->shape.rows * t->shape.block), panel = e_gep(e, e->i8, n->scratch, e_i64(e, t->shape.panel_bytes));
+  V step = e_i64(e, (int64_t)t->shape.rows * t->shape.block),
+    panel = e_gep(e, e->i8, n->scratch, e_i64(e, t->shape.panel_bytes));
   e_loop_begin(e, &l, r.from, r.to, step, NULL, 0, r.count > 0);
   V end = i64_min(e, i64_add(e, l.i, step), r.to);
   tile_fill_rows(t, panel, l.i, LLVMBuildSub(e->b, end, l.i, ""));
@@ -154,9 +160,13 @@ static void all_columns(Tile *t) {
 
 static void outer_axes(Nest *n, Carry *carry, void *data) {
   unsigned axis = n->kernel->block;
-  while (axis < n->stage->par && (n->open & AXIS_BIT(axis) || (int)axis == n->stage->row || (int)axis == n->stage->lane)) axis++;
-  if (axis < n->stage->par) loop_axis(n, axis, carry, false, outer_axes, data);
-  else all_columns(data);
+  while (axis < n->stage->par &&
+         (n->open & AXIS_BIT(axis) || (int)axis == n->stage->row || (int)axis == n->stage->lane))
+    axis++;
+  if (axis < n->stage->par)
+    loop_axis(n, axis, carry, false, outer_axes, data);
+  else
+    all_columns(data);
 }
 
 void tile_emit(Nest *n) {

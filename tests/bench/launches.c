@@ -1,5 +1,5 @@
-/* Where a training step's time goes: bench_launches MODEL.nn [batch] times each launch alone, on one thread, as if the rest of the
- * step were not there: operands are as warm as they fit. */
+/* Where a training step's time goes: bench_launches MODEL.nn [batch] times each launch alone, on one thread, as if the
+ * rest of the step were not there: operands are as warm as they fit. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,8 +41,10 @@ static Timing time_launches(const Schedule *s, uint32_t first, uint32_t count, E
     start = bench_now();
     for (long i = 0; i < calls; i++) run(&frame, 0, 1, scratch);
     const double took = bench_now() - start;
-    if (took < 0.0005) calls *= 2;
-    else if (took / (double)calls < t.seconds) t.seconds = took / (double)calls;
+    if (took < 0.0005)
+      calls *= 2;
+    else if (took / (double)calls < t.seconds)
+      t.seconds = took / (double)calls;
   }
   free(scratch), free(code.object), free(kernels), free(launches);
   emit_unload(loaded);
@@ -56,7 +58,8 @@ int main(int argc, char **argv) {
   Program *p = compile_front(&session, argv[1], &options);
   if (!p) return 1;
   const PassOptions passes = {0};
-  Graph *optimised = passes_run(p->train, &passes), *lowered = schedule_lower(optimised), *g = graph_rebuild(lowered, true);
+  Graph *optimised = passes_run(p->train, &passes), *lowered = schedule_lower(optimised),
+        *g = graph_rebuild(lowered, true);
   Machine machine = {.l1 = 32 << 10, .l2 = 512 << 10, .l3 = 8 << 20};
   const char *cpu;
   emit_machine(NULL, &machine.vector_bytes, &machine.vector_registers, &cpu);
@@ -77,12 +80,14 @@ int main(int argc, char **argv) {
     const Timing t = time_launches(s, i, 1, &r, &input);
     const double flops = k->flops_const + k->flops_batch * (double)batch;
     sum += t.seconds, compile += t.compile;
-    printf("%3u %-8s %10.2f us  %5.1f %% of peak  compiled in %5.1f ms  %s\n", i, k->name, t.seconds * 1e6, flops / t.seconds / peak * 1e-7,
-           t.compile * 1e3, l->title ? l->title : "");
+    printf("%3u %-8s %10.2f us  %5.1f %% of peak  compiled in %5.1f ms  %s\n", i, k->name, t.seconds * 1e6,
+           flops / t.seconds / peak * 1e-7, t.compile * 1e3, l->title ? l->title : "");
   }
   const Timing all = time_launches(s, 0, s->launches.count, &r, &input);
-  printf("sum %.2f us, the whole step %.2f us (%.1f %% of %.1f GFLOP/s); compiled singly in %.0f ms, as a whole in %.0f ms\n", sum * 1e6,
-         all.seconds * 1e6, schedule_flops(s, batch) / all.seconds / peak * 1e-7, peak, compile * 1e3, all.compile * 1e3);
+  printf("sum %.2f us, the whole step %.2f us (%.1f %% of %.1f GFLOP/s); compiled singly in %.0f ms, as a whole in "
+         "%.0f ms\n",
+         sum * 1e6, all.seconds * 1e6, schedule_flops(s, batch) / all.seconds / peak * 1e-7, peak, compile * 1e3,
+         all.compile * 1e3);
   emit_run_close(&r);
   schedule_free(s);
   graph_free(g), graph_free(lowered), graph_free(optimised);

@@ -1,7 +1,7 @@
 /* Contractions as emitted, one thread, against the peak of the same minute:
  *   bench_products [MxNxK[n|t|T][u] [rows vectors]]
- * A B, A^T B, A B^T; u: with an optimiser's update. Times are the best of windows of some milliseconds, operands as warm
- * as the last call left them. */
+ * A B, A^T B, A B^T; u: with an optimiser's update. Times are the best of windows of some milliseconds, operands as
+ * warm as the last call left them. */
 
 #include <stdlib.h>
 
@@ -15,10 +15,12 @@ typedef struct {
 } Product;
 
 static const Product products[] = {
-    {64, 128, 784, 'n', false}, {784, 128, 64, 't', true},  {64, 784, 128, 'T', false},   {64, 10, 128, 'n', false},
-    {128, 10, 64, 't', true},   {64, 128, 10, 'T', false},  {16, 16, 16, 'n', false},     {64, 64, 64, 'n', false},
-    {128, 128, 128, 'n', false}, {256, 1024, 784, 'n', false}, {784, 1024, 256, 't', true}, {256, 1024, 1024, 'n', false},
-    {256, 1024, 1024, 'T', false}, {1024, 1024, 256, 't', false}, {1024, 384, 128, 'n', false}, {1024, 128, 384, 'T', false}};
+    {64, 128, 784, 'n', false},    {784, 128, 64, 't', true},     {64, 784, 128, 'T', false},
+    {64, 10, 128, 'n', false},     {128, 10, 64, 't', true},      {64, 128, 10, 'T', false},
+    {16, 16, 16, 'n', false},      {64, 64, 64, 'n', false},      {128, 128, 128, 'n', false},
+    {256, 1024, 784, 'n', false},  {784, 1024, 256, 't', true},   {256, 1024, 1024, 'n', false},
+    {256, 1024, 1024, 'T', false}, {1024, 1024, 256, 't', false}, {1024, 384, 128, 'n', false},
+    {1024, 128, 384, 'T', false}};
 
 /* relu(A B + b), or v = 0.9 v + A^T B, w -= 0.01 v. */
 static void build_product(Build *b, const Product *p) {
@@ -26,7 +28,8 @@ static void build_product(Build *b, const Product *p) {
   const bool across = p->mode == 't', down = p->mode == 'T';
   const uint32_t a = across ? kb_buffer(b, TYPE_F32, 2, p->k, p->m) : kb_buffer(b, TYPE_F32, 2, p->m, p->k);
   const uint32_t w = down ? kb_buffer(b, TYPE_F32, 2, p->n, p->k) : kb_buffer(b, TYPE_F32, 2, p->k, p->n);
-  const uint32_t c = kb_buffer(b, TYPE_F32, 2, p->m, p->n), bias = kb_buffer(b, TYPE_F32, 1, p->n), v = kb_buffer(b, TYPE_F32, 2, p->m, p->n);
+  const uint32_t c = kb_buffer(b, TYPE_F32, 2, p->m, p->n), bias = kb_buffer(b, TYPE_F32, 1, p->n),
+                 v = kb_buffer(b, TYPE_F32, 2, p->m, p->n);
   Kernel *k = kb_kernel(b, 0, 0);
   Stage *t = kb_stage(k, 2, 1, p->m, p->n, p->k);
   const Affine at = kb_affine(0, 3, p->n, 1, 0);
@@ -71,8 +74,10 @@ static double time_product(Build *b, const EmitOptions *o, double *compile) {
     const double from = bench_now();
     for (long i = 0; i < calls; i++) run(&frame, 0, 1, scratch);
     const double t = bench_now() - from;
-    if (t < 0.002) calls *= 2;
-    else if (t / (double)calls < best) best = t / (double)calls;
+    if (t < 0.002)
+      calls *= 2;
+    else if (t / (double)calls < best)
+      best = t / (double)calls;
   }
   free(scratch);
   emit_unload(loaded);
@@ -88,14 +93,17 @@ static void report(const Product *p, const EmitOptions *o) {
   const double before = peak_gflops(0.05), t = time_product(&b, o, &compile), after = peak_gflops(0.05);
   const double peak = before > after ? before : after, rate = 2e-9 * p->m * p->n * p->k / t;
   printf("%5dx%5dx%5d %-3s%s %10.2f us %7.1f GFLOP/s %5.1f %% of %.1f   compiled in %.1f ms\n", p->m, p->n, p->k,
-         p->mode == 'n' ? "AB" : p->mode == 't' ? "AtB" : "ABt", p->update ? " update" : "       ", t * 1e6, rate, 100 * rate / peak, peak,
-         compile * 1e3);
+         p->mode == 'n'   ? "AB"
+         : p->mode == 't' ? "AtB"
+                          : "ABt",
+         p->update ? " update" : "       ", t * 1e6, rate, 100 * rate / peak, peak, compile * 1e3);
   fflush(stdout);
   kb_close(&b);
 }
 
 int main(int argc, char **argv) {
-  const EmitOptions o = {.tile_rows = argc > 3 ? (unsigned)atoi(argv[2]) : 0, .tile_vectors = argc > 3 ? (unsigned)atoi(argv[3]) : 0};
+  const EmitOptions o = {.tile_rows = argc > 3 ? (unsigned)atoi(argv[2]) : 0,
+                         .tile_vectors = argc > 3 ? (unsigned)atoi(argv[3]) : 0};
   Product p = {.mode = 'n'};
   char update = 0;
   if (argc > 1 && sscanf(argv[1], "%dx%dx%d%c%c", &p.m, &p.n, &p.k, &p.mode, &update) >= 3) {

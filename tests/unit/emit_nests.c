@@ -24,14 +24,16 @@ static void map_case(int rows, int columns, int64_t batch, Type type, uint32_t u
   Build b;
   kb_open(&b);
   b.batch[0] = batch;
-  const uint32_t x = kb_buffer(&b, type, 2, rows, columns), s = kb_buffer(&b, type, 1, rows), y = kb_buffer(&b, type, 1, columns);
+  const uint32_t x = kb_buffer(&b, type, 2, rows, columns), s = kb_buffer(&b, type, 1, rows),
+                 y = kb_buffer(&b, type, 1, columns);
   const uint32_t z = kb_buffer(&b, type, 2, rows, columns);
   Kernel *k = kb_kernel(&b, 0, 0);
   Stage *t = kb_stage(k, 2, 0, rows, columns);
   k->cut_unit = unit;
   t->lane = 1;
   const int row = columns < 0 ? BATCH_STRIDE(0, 1) : columns;
-  const int32_t product = kb_prim(t, P_MUL, type, kb_load(&b, t, x, kb_affine(0, 2, row, 1)), kb_load(&b, t, s, kb_affine(0, 2, 1, 0)), -1);
+  const int32_t product =
+      kb_prim(t, P_MUL, type, kb_load(&b, t, x, kb_affine(0, 2, row, 1)), kb_load(&b, t, s, kb_affine(0, 2, 1, 0)), -1);
   const int32_t sum = kb_prim(t, P_ADD, type, product, kb_load(&b, t, y, kb_affine(0, 2, 0, 1)), -1);
   kb_store(k, t, z, kb_affine(0, 2, row, 1), sum, false);
   kb_store(k, t, x, kb_affine(0, 2, row, 1), kb_prim(t, P_NEG, type, product, -1, -1), false);
@@ -62,7 +64,8 @@ static void flat_case(int dim, int64_t batch, uint32_t unit, Type type) {
   const int32_t v = kb_load(&b, t, x, kb_affine(0, 1, 1)), w = kb_load(&b, t, y, kb_affine(0, 1, 1));
   const int32_t less = kb_prim(t, P_LT, TYPE_BOOL, v, kb_const(t, type, 0), -1);
   kb_store(k, t, x, kb_affine(0, 1, 1), kb_prim(t, P_SELECT, type, w, kb_prim(t, P_ABS, type, v, -1, -1), v), false);
-  kb_store(k, t, y, kb_affine(0, 1, 1), kb_prim(t, P_OR, TYPE_BOOL, less, kb_prim(t, P_NOT, TYPE_BOOL, w, -1, -1), -1), false);
+  kb_store(k, t, y, kb_affine(0, 1, 1), kb_prim(t, P_OR, TYPE_BOOL, less, kb_prim(t, P_NOT, TYPE_BOOL, w, -1, -1), -1),
+           false);
   check_all(&b, 0);
   kb_close(&b);
 }
@@ -79,7 +82,8 @@ static void test_flat(void **state) {
 static void test_strides(void **state) {
   Build b;
   kb_open(&b);
-  const uint32_t x = kb_buffer(&b, TYPE_F32, 2, 21, 5), y = kb_buffer(&b, TYPE_F32, 2, 5, 21), z = kb_buffer(&b, TYPE_BOOL, 1, 21 * 3);
+  const uint32_t x = kb_buffer(&b, TYPE_F32, 2, 21, 5), y = kb_buffer(&b, TYPE_F32, 2, 5, 21),
+                 z = kb_buffer(&b, TYPE_BOOL, 1, 21 * 3);
   const uint32_t w = kb_buffer(&b, TYPE_I32, 1, 21);
   Kernel *k = kb_kernel(&b, 0, 0);
   Stage *t = kb_stage(k, 2, 0, 5, 21);
@@ -90,7 +94,10 @@ static void test_strides(void **state) {
   k = kb_kernel(&b, 0, 0);
   t = kb_stage(k, 1, 0, 21);
   t->lane = 0;
-  kb_store(k, t, z, kb_affine(1, 1, 3), kb_prim(t, P_NE, TYPE_BOOL, kb_load(&b, t, w, kb_affine(0, 1, 1)), kb_load(&b, t, w, kb_affine(4, 1, 0)), -1), false);
+  kb_store(
+      k, t, z, kb_affine(1, 1, 3),
+      kb_prim(t, P_NE, TYPE_BOOL, kb_load(&b, t, w, kb_affine(0, 1, 1)), kb_load(&b, t, w, kb_affine(4, 1, 0)), -1),
+      false);
   check_all(&b, 0);
   kb_close(&b);
 }
@@ -99,7 +106,8 @@ static void test_strides(void **state) {
 static void guard_case(int lane, Type type) {
   Build b;
   kb_open(&b);
-  const uint32_t x = kb_buffer(&b, type, 2, 9, 10), y = kb_buffer(&b, type, 2, 13, 40), z = kb_buffer(&b, type, 2, 13, 40);
+  const uint32_t x = kb_buffer(&b, type, 2, 9, 10), y = kb_buffer(&b, type, 2, 13, 40),
+                 z = kb_buffer(&b, type, 2, 13, 40);
   Kernel *k = kb_kernel(&b, 0, 0);
   Stage *t = kb_stage(k, 2, 0, 13, 40);
   t->lane = (int8_t)lane;
@@ -126,12 +134,19 @@ static void reduce_case(Combine combine, Type type, int rows, int columns, int64
   b.batch[0] = batch;
   const Type out = combine == COMBINE_ARGMAX ? TYPE_I32 : type;
   const int row = columns < 0 ? BATCH_STRIDE(0, 1) : columns;
-  const uint32_t x = kb_buffer(&b, type, 2, rows, columns), r = kb_buffer(&b, out, 1, rows), kept = kb_buffer(&b, type, 2, rows, columns);
+  const uint32_t x = kb_buffer(&b, type, 2, rows, columns), r = kb_buffer(&b, out, 1, rows),
+                 kept = kb_buffer(&b, type, 2, rows, columns);
   Kernel *k = kb_kernel(&b, 0, 0);
   Stage *t = kb_stage(k, 1, 1, rows, columns);
   k->cut_unit = lane == 0 ? 16 : 1;
-  t->combine = (uint8_t)combine, t->order = sequence ? ORDER_SEQUENCE : ORDER_LANES, t->lane = (int8_t)lane, t->acc_type = out;
-  t->before = kb_prim(t, P_ADD, type, kb_load(&b, t, x, kb_affine(0, 2, row, 1)), kb_const(t, type, type == TYPE_I32 ? 2 : combine == COMBINE_MUL ? 1 : 0.25), -1);
+  t->combine = (uint8_t)combine, t->order = sequence ? ORDER_SEQUENCE : ORDER_LANES, t->lane = (int8_t)lane,
+  t->acc_type = out;
+  t->before = kb_prim(t, P_ADD, type, kb_load(&b, t, x, kb_affine(0, 2, row, 1)),
+                      kb_const(t, type,
+                               type == TYPE_I32         ? 2
+                               : combine == COMBINE_MUL ? 1
+                                                        : 0.25),
+                      -1);
   kb_store(k, t, kept, kb_affine(0, 2, row, 1), t->before, true);
   kb_store(k, t, r, kb_affine(0, 1, 1), kb_prim(t, P_SUB, out, kb_acc(t), kb_const(t, out, 1), -1), false);
   check_all(&b, 0);
@@ -166,7 +181,8 @@ static void softmax_case(int rows, int columns, int64_t batch, Type type) {
   Build b;
   kb_open(&b);
   b.batch[0] = batch;
-  const uint32_t x = kb_buffer(&b, type, 2, rows, columns), y = kb_buffer(&b, type, 2, rows, columns), l = kb_buffer(&b, type, 1, rows);
+  const uint32_t x = kb_buffer(&b, type, 2, rows, columns), y = kb_buffer(&b, type, 2, rows, columns),
+                 l = kb_buffer(&b, type, 1, rows);
   Kernel *k = kb_kernel(&b, 1, 0);
   const Affine at = kb_affine(0, 2, columns, 1), none = kb_affine(0, 0);
   Stage *t = kb_stage(k, 1, 1, rows, columns);
@@ -182,7 +198,8 @@ static void softmax_case(int rows, int columns, int64_t batch, Type type) {
   kb_store(k, t, l, kb_affine(0, 1, 1), kb_prim(t, P_LOG, type, kb_acc(t), -1, -1), false);
   t = kb_stage(k, 2, 0, rows, columns);
   t->lane = 1;
-  kb_store(k, t, y, at, kb_prim(t, P_MUL, type, kb_load(&b, t, y, at), kb_leaf(t, X_RESULT, type, 1, inverse, none), -1), false);
+  kb_store(k, t, y, at,
+           kb_prim(t, P_MUL, type, kb_load(&b, t, y, at), kb_leaf(t, X_RESULT, type, 1, inverse, none), -1), false);
   check_all(&b, type == TYPE_F64 ? 1e-14 : 1e-6);
   kb_close(&b);
 }
@@ -199,7 +216,8 @@ static void test_columns_as_block(void **state) {
   Build b;
   kb_open(&b);
   b.batch[0] = 6;
-  const uint32_t x = kb_buffer(&b, TYPE_F32, 2, BATCH(0), 40), m = kb_buffer(&b, TYPE_F32, 1, 40), y = kb_buffer(&b, TYPE_F32, 2, BATCH(0), 40);
+  const uint32_t x = kb_buffer(&b, TYPE_F32, 2, BATCH(0), 40), m = kb_buffer(&b, TYPE_F32, 1, 40),
+                 y = kb_buffer(&b, TYPE_F32, 2, BATCH(0), 40);
   Kernel *k = kb_kernel(&b, 1, 0);
   k->cut_unit = 16;
   Stage *t = kb_stage(k, 1, 1, 40, BATCH(0));
@@ -209,7 +227,8 @@ static void test_columns_as_block(void **state) {
   kb_store(k, t, m, kb_affine(0, 1, 1), mean, false);
   t = kb_stage(k, 2, 0, 40, BATCH(0));
   t->lane = 0;
-  const int32_t off = kb_prim(t, P_SUB, TYPE_F32, kb_load(&b, t, x, kb_affine(0, 2, 1, 40)), kb_leaf(t, X_RESULT, TYPE_F32, 0, mean, kb_affine(0, 0)), -1);
+  const int32_t off = kb_prim(t, P_SUB, TYPE_F32, kb_load(&b, t, x, kb_affine(0, 2, 1, 40)),
+                              kb_leaf(t, X_RESULT, TYPE_F32, 0, mean, kb_affine(0, 0)), -1);
   kb_store(k, t, y, kb_affine(0, 2, 1, 40), off, false);
   check_all(&b, 0);
   kb_close(&b);
@@ -220,7 +239,8 @@ static void test_leaves(void **state) {
   Build b;
   kb_open(&b);
   b.batch[0] = 11;
-  const uint32_t u = kb_buffer(&b, TYPE_F32, 2, 3, 50), g = kb_buffer(&b, TYPE_F64, 2, 3, 50), i = kb_buffer(&b, TYPE_I32, 2, 3, 50), c = kb_buffer(&b, TYPE_F64, 1, 4);
+  const uint32_t u = kb_buffer(&b, TYPE_F32, 2, 3, 50), g = kb_buffer(&b, TYPE_F64, 2, 3, 50),
+                 i = kb_buffer(&b, TYPE_I32, 2, 3, 50), c = kb_buffer(&b, TYPE_F64, 1, 4);
   Kernel *k = kb_kernel(&b, 0, 0);
   Stage *t = kb_stage(k, 2, 0, 3, 50);
   t->lane = 1;
@@ -228,22 +248,27 @@ static void test_leaves(void **state) {
   const int32_t index = kb_leaf(t, X_INDEX, TYPE_I32, -1, -1, kb_affine(7, 2, -3, 2));
   kb_store(k, t, u, at, kb_leaf(t, X_RANDOM, TYPE_F32, 0, 77, at), false);
   kb_store(k, t, g, at, kb_leaf(t, X_RANDOM, TYPE_F64, 0, 78, at), false);
-  const int32_t scaled = kb_prim(t, P_MUL, TYPE_F64, kb_prim(t, P_CAST, TYPE_F64, index, -1, -1), kb_const(t, TYPE_F64, -0.75), -1);
+  const int32_t scaled =
+      kb_prim(t, P_MUL, TYPE_F64, kb_prim(t, P_CAST, TYPE_F64, index, -1, -1), kb_const(t, TYPE_F64, -0.75), -1);
   kb_store(k, t, i, at, kb_prim(t, P_CAST, TYPE_I32, scaled, -1, -1), false);
   k = kb_kernel(&b, 0, 0);
   t = kb_stage(k, 0, 0);
-  const int32_t steps = kb_prim(t, P_DIV, TYPE_F64, kb_leaf(t, X_NUMBER, TYPE_F64, 0, -1, none), kb_leaf(t, X_NUMBER, TYPE_F64, 1, -1, none), -1);
+  const int32_t steps = kb_prim(t, P_DIV, TYPE_F64, kb_leaf(t, X_NUMBER, TYPE_F64, 0, -1, none),
+                                kb_leaf(t, X_NUMBER, TYPE_F64, 1, -1, none), -1);
   kb_store(k, t, c, none, kb_prim(t, P_MUL, TYPE_F64, steps, kb_leaf(t, X_EXTENT, TYPE_F64, 0, -1, none), -1), false);
   t = kb_stage(k, 0, 0);
-  kb_store(k, t, c, kb_affine(1, 0), kb_prim(t, P_ADD, TYPE_F64, kb_load(&b, t, c, none), kb_leaf(t, X_NUMBER, TYPE_F64, 2, -1, none), -1), false);
+  kb_store(k, t, c, kb_affine(1, 0),
+           kb_prim(t, P_ADD, TYPE_F64, kb_load(&b, t, c, none), kb_leaf(t, X_NUMBER, TYPE_F64, 2, -1, none), -1),
+           false);
   check_all(&b, 0);
   kb_close(&b);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_maps), cmocka_unit_test(test_flat), cmocka_unit_test(test_strides), cmocka_unit_test(test_guards),
-      cmocka_unit_test(test_row_reductions), cmocka_unit_test(test_column_reductions), cmocka_unit_test(test_rows),
-      cmocka_unit_test(test_columns_as_block), cmocka_unit_test(test_leaves)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_maps),           cmocka_unit_test(test_flat),
+                                     cmocka_unit_test(test_strides),        cmocka_unit_test(test_guards),
+                                     cmocka_unit_test(test_row_reductions), cmocka_unit_test(test_column_reductions),
+                                     cmocka_unit_test(test_rows),           cmocka_unit_test(test_columns_as_block),
+                                     cmocka_unit_test(test_leaves)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
