@@ -53,20 +53,22 @@ bool array_check(Session *s, Array *array, Span span, size_t offset, const char 
   return true;
 }
 
-Array *array_read(Session *s, const char *path, Span span) {
+static bool parse(Session *s, Array *array, Span span) {
+  const Bytes *b = &array->bytes;
+  if (b->size >= 6 && !memcmp(b->data, "\x93NUMPY", 6)) return array_parse_npy(s, array, span);
+  if (b->size >= 4 && !b->data[0] && !b->data[1]) return array_parse_idx(s, array, span);
+  Diag *d = array_fail(s, array, span, b->size ? "this is neither an IDX nor an NPY nor an NPZ file" : "the file is empty");
+  diag_hint(s, d, "`array` reads IDX, NPY and NPZ files; a CSV file is read by `columns`");
+  return false;
+}
+
+Array *array_read(Session *s, const char *path, const char *name, Span span) {
   Bytes bytes;
   if (!bytes_read(s, path, span, &bytes)) return NULL;
   Array *array = mem_zero(1, sizeof *array);
   *array = (Array){.path = arena_text(&s->arena, path, strlen(path)), .bytes = bytes};
-  bool ok = false;
-  if (bytes.size >= 6 && !memcmp(bytes.data, "\x93NUMPY", 6)) {
-    ok = array_parse_npy(s, array, span);
-  } else if (bytes.size >= 4 && !bytes.data[0] && !bytes.data[1]) {
-    ok = array_parse_idx(s, array, span);
-  } else {
-    Diag *d = array_fail(s, array, span, bytes.size ? "this is neither an IDX nor an NPY file" : "the file is empty");
-    diag_hint(s, d, "`array` reads IDX and NPY files, gzipped or not; a CSV file is read by `columns`");
-  }
+  bool ok = bytes.size < 4 || memcmp(bytes.data, "PK", 2) || array_unpack(s, array, name, span);
+  if (ok) ok = parse(s, array, span);
   if (ok) return array;
   array_free(array);
   return NULL;

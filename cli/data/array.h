@@ -1,4 +1,4 @@
-/* array.h: arrays of numbers in a file: IDX (the MNIST family) and NPY. Rows are the first axis. */
+/* array.h: arrays of numbers in a file: IDX (the MNIST family), NPY, and NPZ, which holds several. Rows are the first axis. */
 #ifndef GRADC_ARRAY_H
 #define GRADC_ARRAY_H
 #include "bytes.h"
@@ -21,9 +21,9 @@ typedef struct {
   Bytes bytes;
 } Array;
 
-/* Reads the array in a file by what the file begins with. NULL after a diagnostic: unreadable, no array, truncated, extents
- * whose product overflows, objects instead of numbers. */
-Array *array_read(Session *s, const char *path, Span span);
+/* Reads the array in a file by what the file begins with; of an NPZ, the one of this name. NULL after a diagnostic:
+ * unreadable, no array, truncated, extents whose product overflows, objects instead of numbers. */
+Array *array_read(Session *s, const char *path, const char *name, Span span);
 void array_free(Array *array); /* NULL is allowed */
 /* The elements of a row, as doubles. */
 void array_row(const Array *array, int64_t row, double *values);
@@ -32,6 +32,8 @@ uint32_t array_size_of(ArrayType type);
 /* Internal: fill `array` (path and bytes are set) from the bytes of one format. False after a diagnostic. */
 bool array_parse_idx(Session *s, Array *array, Span span);
 bool array_parse_npy(Session *s, Array *array, Span span);
+/* Internal: the bytes of an NPZ become those of its member. */
+bool array_unpack(Session *s, Array *array, const char *name, Span span);
 /* Internal: the row size, and whether the bytes from `offset` hold exactly the elements. */
 bool array_check(Session *s, Array *array, Span span, size_t offset, const char *format);
 /* Internal: a diagnostic about the file; its text is one sentence. */

@@ -164,14 +164,22 @@ static bool ends_with(const char *text, const char *end) {
   return n >= m && !strcmp(text + n - m, end);
 }
 
-/* Names of arrays are files: in the folder that `file` is or lies in, or the file itself where it is an array. */
-static const char *array_path(Block *b, const Line *line, const char *name, int part) {
+/* Names of arrays are members of an NPZ, or files: in the folder that `file` is or lies in, or the file itself where it is an
+ * array. The held-out part has names of its own, or the file that the split names. */
+static const char *array_path(Block *b, const char *name, bool second_file) {
+  if (second_file) return block_path(b, b->plan->split_text);
   const char *main = main_path(b);
   if (!main) return block_path(b, name);
   if (is_folder(main)) return join(b, main, name);
-  if (part == 0 && !strchr(name, '.')) return main;
+  if (ends_with(main, ".npz") || !strchr(name, '.')) return main;
   const char *slash = strrchr(main, '/');
   return slash ? join(b, arena_text(&b->arena, main, (size_t)(slash - main)), name) : join(b, "", name);
+}
+
+static bool no_held_array(Block *b, const Line *line) {
+  Diag *d = diag_error(b->session, "data-held", line->plan->span, "`%s` has no held-out part, and another line of the block has", line->plan->name);
+  diag_hint(b->session, d, "name two arrays: `array(%s, test = ...)`", line->plan->name);
+  return false;
 }
 
 static bool same_rows(Block *b, const Line *line, int part, int64_t rows, const char *path) {
@@ -191,14 +199,11 @@ static bool same_rows(Block *b, const Line *line, int part, int64_t rows, const 
 static bool bind_array(Block *b, Line *line, const DataLine *origin) {
   const uint32_t files = origin->names.count;
   for (int part = 0; part < b->parts; part++) {
-    const char *name = part < (int)files ? origin->names.data[part] : part ? b->plan->split_text : line->plan->name;
-    const char *path = array_path(b, line, name, part);
-    if (ends_with(path, ".npz")) {
-      Diag *d = diag_limit(b->session, "data-npz", main_span(b), "NPZ files have no reader yet");
-      diag_hint(b->session, d, "save each array as NPY: `numpy.save(\"%s.npy\", a)`, and write `array(\"%s.npy\")`", name, name);
-      return false;
-    }
-    Array *a = line->arrays[part] = array_read(b->session, path, line->plan->span);
+    const bool second_file = part && files < 2;
+    if (second_file && b->plan->split != SPLIT_FILE) return no_held_array(b, line);
+    const char *name = origin->names.data[part && !second_file];
+    const char *path = array_path(b, name, second_file);
+    Array *a = line->arrays[part] = array_read(b->session, path, name, line->plan->span);
     if (!a || !same_rows(b, line, part, a->dims[0], a->path)) return false;
     if (part && a->row != line->source) {
       diag_error(b->session, "data-shape", line->plan->span, "a row has %lld elements in %s and %lld in %s", (long long)line->source,
@@ -297,6 +302,12 @@ static const DataLine *origin_of(const Block *b, const DataLine *plan) {
   return plan;
 }
 
+/* What a block without lines reads from: the arrays of an NPZ, else columns. */
+static bool in_archive(Block *b) {
+  const char *main = main_path(b);
+  return main && ends_with(main, ".npz");
+}
+
 static bool bind_line(Block *b, uint32_t index, int64_t wanted) {
   Line *line = &b->lines[index];
   if (line->bound) return true;
@@ -305,7 +316,7 @@ static bool bind_line(Block *b, uint32_t index, int64_t wanted) {
   line->bound = true;
   switch (origin->source) {
     case DATA_COLUMNS:
-      if (!bind_columns(b, line, origin, wanted)) return false;
+      if (origin->implied && in_archive(b) ? !bind_array(b, line, origin) : !bind_columns(b, line, origin, wanted)) return false;
       break;
     case DATA_ARRAY:
       if (!bind_array(b, line, origin)) return false;

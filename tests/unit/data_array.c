@@ -2,7 +2,7 @@
 #include "array.h"
 #include "data_helper.h"
 
-static Array *read_bytes(Session *s, const void *data, size_t size) { return array_read(s, write_file("a", data, size), (Span){0}); }
+static Array *read_bytes(Session *s, const void *data, size_t size) { return array_read(s, write_file("a", data, size), "x", (Span){0}); }
 
 static void reads_idx(void **state) {
   Session s = {0};
@@ -124,8 +124,89 @@ static void refuses_wrong_npy(void **state) {
   refuses(file, n);
 }
 
+static void put(unsigned char **p, uint32_t value, int bytes) {
+  for (int i = 0; i < bytes; i++) *(*p)++ = (unsigned char)(value >> 8 * i);
+}
+
+/* An archive of one stored member `x.npy`; its size. */
+static size_t npz(unsigned char *to, const unsigned char *member, uint32_t size, uint32_t crc) {
+  unsigned char *p = to;
+  put(&p, 0x04034b50, 4), put(&p, 20, 2), put(&p, 0, 2), put(&p, 0, 2), put(&p, 0, 4), put(&p, crc, 4);
+  put(&p, size, 4), put(&p, size, 4), put(&p, 5, 2), put(&p, 0, 2);
+  memcpy(p, "x.npy", 5), p += 5;
+  memcpy(p, member, size), p += size;
+  const uint32_t directory = (uint32_t)(p - to);
+  put(&p, 0x02014b50, 4), put(&p, 20, 2), put(&p, 20, 2), put(&p, 0, 2), put(&p, 0, 2), put(&p, 0, 4), put(&p, crc, 4);
+  put(&p, size, 4), put(&p, size, 4), put(&p, 5, 2), put(&p, 0, 4), put(&p, 0, 2), put(&p, 0, 2), put(&p, 0, 4), put(&p, 0, 4);
+  memcpy(p, "x.npy", 5), p += 5;
+  const uint32_t end = (uint32_t)(p - to);
+  put(&p, 0x06054b50, 4), put(&p, 0, 4), put(&p, 1, 2), put(&p, 1, 2), put(&p, end - directory, 4), put(&p, directory, 4), put(&p, 0, 2);
+  return (size_t)(p - to);
+}
+
+#ifdef GRADC_ZLIB
+#include <zlib.h>
+static void reads_npz(void **state) {
+  Session s = {0};
+  unsigned char member[256], file[1024];
+  const float f[] = {1, 2, 3, 4};
+  double v[2];
+  const size_t n = npy(member, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2)}", f, sizeof f);
+  const uint32_t crc = (uint32_t)crc32(0, member, (unsigned)n);
+  const size_t all = npz(file, member, (uint32_t)n, crc);
+  Array *a = read_bytes(&s, file, all);
+  assert_non_null(a);
+  array_row(a, 1, v);
+  assert_true(v[0] == 3 && v[1] == 4);
+  array_free(a);
+  assert_null(array_read(&s, write_file("a", file, all), "y", (Span){0}));
+  expect_one(&s, "data-array", 0);
+  session_free(&s);
+  refuses(file, npz(file, member, (uint32_t)n, crc + 1));
+  npz(file, member, (uint32_t)n, crc);
+  for (size_t k = 2; k < all; k++) refuses(file, k); /* cut anywhere */
+  for (size_t k = 0; k < all; k++) { /* any byte changed: an error or the array, never a crash */
+    unsigned char other[1024];
+    memcpy(other, file, all);
+    other[k] ^= 0xff;
+    Session damaged = {0};
+    a = read_bytes(&damaged, other, all);
+    assert_true(a || damaged.errors == 1);
+    array_free(a);
+    session_free(&damaged);
+  }
+}
+
+/* As numpy.savez_compressed writes it. */
+static void reads_compressed_npz(void **state) {
+  Session s = {0};
+  unsigned char member[256], packed[512], file[1024];
+  const float f[] = {1, 2, 3, 4};
+  const size_t n = npy(member, "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2)}", f, sizeof f);
+  z_stream z = {.next_in = member, .avail_in = (unsigned)n, .next_out = packed, .avail_out = sizeof packed};
+  assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY), Z_OK);
+  assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+  deflateEnd(&z);
+  const size_t all = npz(file, packed, (uint32_t)z.total_out, (uint32_t)crc32(0, member, (unsigned)n));
+  unsigned char *entry = file + 30 + 5 + z.total_out; /* the directory's: method and unpacked size */
+  entry[10] = 8;
+  entry[24] = (unsigned char)n, entry[25] = (unsigned char)(n >> 8);
+  Array *a = read_bytes(&s, file, all);
+  assert_non_null(a);
+  assert_int_equal(a->row, 2);
+  array_free(a);
+  entry[27] = 0x7f; /* 2 GiB of a few bytes */
+  refuses(file, all);
+  session_free(&s);
+}
+#endif
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(reads_idx), cmocka_unit_test(refuses_wrong_idx), cmocka_unit_test(reads_npy),
+  const struct CMUnitTest tests[] = {
+#ifdef GRADC_ZLIB
+      cmocka_unit_test(reads_npz), cmocka_unit_test(reads_compressed_npz),
+#endif
+      cmocka_unit_test(reads_idx), cmocka_unit_test(refuses_wrong_idx), cmocka_unit_test(reads_npy),
                                      cmocka_unit_test(refuses_wrong_npy)};
   return cmocka_run_group_tests(tests, NULL, test_folder_remove);
 }
