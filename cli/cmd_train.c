@@ -254,6 +254,7 @@ static bool train_all(Training *t) {
 /* The parameters with which the training begins, and its step. */
 static bool begin(Training *t, const Options *o) {
   t->step = 0;
+  if (!o->resume && !weights_start(&t->run.front, t->run.model)) return false;
   if (o->weights && !start_from(t, o->weights)) return false;
   if (o->resume && !resume(t)) return false;
   gradc_progress(t->run.model)->steps = (double)t->steps;
@@ -270,7 +271,6 @@ static bool prepare(Training *t, const Options *o) {
   if (!front_data(f, o, &how, &run->stats, run->data)) return false;
   run_capacity(run);
   if (!run_create(run, 1u << GRADC_ENTRY_INIT | 1u << GRADC_ENTRY_TRAIN, plan->seed)) return false;
-  if (!o->resume && !weights_start(f, run->model)) return false;
   if (!begin(t, o)) return false;
   FeedOptions feed = {.shuffle = !o->no_shuffle, .augment = true, .seed = gradc_progress(run->model)->seed};
   memcpy(feed.capacity, run->capacity, sizeof feed.capacity);

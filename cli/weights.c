@@ -12,7 +12,8 @@ GradcFile *weights_open(Front *f, const char *path) {
   GradcFile *file = NULL;
   GradcMessage message;
   if (gradc_file_open(path, &file, &message) == GRADC_OK) return file;
-  const char *hint = access(path, F_OK) ? arena_printf(&f->arena, "`gradc train %s` writes it", f->program->path) : NULL;
+  const bool own = access(path, F_OK) && !strcmp(path, front_weights(f, NULL));
+  const char *hint = own ? arena_printf(&f->arena, "`gradc train %s` writes it", f->program->path) : NULL;
   front_fail(f, hint, "%s", message.text);
   return NULL;
 }
@@ -65,22 +66,25 @@ bool weights_read(Front *f, const GradcFile *file, const char *path, GradcModel 
   return true;
 }
 
+/* Many parameters come from one file: it stays open while the next ones do. */
 bool weights_start(Front *f, GradcModel *model) {
   const Program *p = f->program;
   const GradcProgram *program = gradc_program(model);
+  GradcFile *file = NULL;
+  const char *path = NULL;
   bool ok = true;
   for (uint32_t i = 0; i < p->starts.count && ok; i++) {
     const WeightStart *start = &p->starts.data[i];
-    const char *path = *start->file == '/' || !*f->folder ? start->file : arena_printf(&f->arena, "%s/%s", f->folder, start->file);
-    GradcFile *file = weights_open(f, path);
-    if (!file) return false;
-    for (uint32_t k = 0; k < program->slot_count && ok; k++) {
-      GradcTensor tensor;
-      if (strcmp(program->slots[k].name, start->name)) continue;
-      ok = gradc_tensor_at(model, k, &tensor) == GRADC_OK && read_tensor(f, file, path, start->from, &tensor);
+    if (!i || strcmp(start->file, p->starts.data[i - 1].file)) {
+      gradc_file_close(file);
+      path = *start->file == '/' || !strcmp(f->folder, ".") ? start->file : arena_printf(&f->arena, "%s/%s", f->folder, start->file);
+      file = weights_open(f, path);
     }
-    gradc_file_close(file);
+    GradcTensor tensor;
+    const int64_t slot = gradc_find_slot(program, start->name);
+    ok = file && slot >= 0 && gradc_tensor_at(model, slot, &tensor) == GRADC_OK && read_tensor(f, file, path, start->from, &tensor);
   }
+  gradc_file_close(file);
   return ok;
 }
 

@@ -288,6 +288,8 @@ static bool bind_steps(Block *b, Line *line) {
     LineStep *step = &line->steps[i];
     *step = (LineStep){.plan = &plan->steps.data[i], .in = elements, .period = period, .rows = {line->rows[0], line->rows[1]}};
     if (!bind_step(b, line, step)) return false;
+    if (i && step[-1].plan->kind == DATA_AUGMENT && step->plan->kind != DATA_AUGMENT)
+      return bad_step(b, line, step->plan, "`flip`, `crop` and `noise` come last: they change batches while the model trains");
     step->scratch = ARENA_ARRAY(&b->arena, double, (size_t)(step->in + 1));
     elements = step->out;
     if (step->plan->kind == DATA_ONE_HOT || (step->plan->kind == DATA_FUNCTION && !step->each)) period = elements;
