@@ -99,6 +99,24 @@ static void trace_evaluation(Tracer *t) {
   states_write(t);
 }
 
+/* The scheduler lays out one batch axis a value: what joins all pairs of examples is for the oracle alone yet. */
+static void limit_batch_axes(Tracer *t, const Graph *g) {
+  uint8_t *needed = mem_zero(g->nodes.count, 1);
+  for (uint32_t i = 0; i < g->outputs.count; i++) needed[g->outputs.data[i].node.id] = needed[g->outputs.data[i].weight.id] = 1;
+  for (uint32_t id = g->nodes.count - 1; id > 0; id--) {
+    const Node n = {id};
+    if (!needed[id]) continue;
+    for (uint32_t i = 0; i < node_data(g, n)->count; i++) needed[node_in(g, n, i).id] = 1;
+    const Dims *dims = node_dims(g, n);
+    uint32_t axes = 0;
+    for (uint32_t k = 0; k < dims->rank; k++) axes += dim_is_batch(dims->dims[k]);
+    if (axes < 2) continue;
+    diag_limit(t->s, "two-batch-axes", node_data(g, n)->span, "a value for each pair of examples, of shape %s, has no meaning yet in this version", dims_text(t, dims));
+    break;
+  }
+  free(needed);
+}
+
 static void tracer_free(Tracer *t) {
   for (uint32_t i = 0; i < t->instances.count; i++) {
     for (Owned *o = t->instances.data[i]->owned; o; o = o->next) vec_free(&o->written);
@@ -145,6 +163,7 @@ Program *trace_program(Session *s, Tree *tree, Ast file, const char *path, Trace
     if (!s->errors || options->no_train) trace_evaluation(&t);
     if (!s->errors && options->no_train) train_plan(&t);
     data_trace(&t);
+    for (int i = GRAPH_TRAIN; i <= GRAPH_EVAL; i++) limit_batch_axes(&t, t.graphs[i]);
     take_graph(&t, GRAPH_INIT, &program->init);
     take_graph(&t, GRAPH_EVAL, &program->eval);
     if (!options->no_train) take_graph(&t, GRAPH_TRAIN, &program->train);

@@ -152,7 +152,6 @@ static const Case products[] = {
     {"[2, 2]", "einsum(\"ij, jk -> ki\", x, [[1, 2], [3, 4]])", V(1, 0, 0, 2), V(1, 6, 2, 8)},
     {"[2, 2]", "einsum(\"ij -> j\", x)", V(1, 2, 3, 4), V(4, 6)},
     {"[2]", "einsum(\"i, i, i ->\", x, x, x)", V(1, 2, 3, 4), V(9, 91)},
-    {"[]", "across(x) * x", V(2, 3), V(4, 6, 6, 9)},
 };
 
 static const Case control[] = {
