@@ -19,7 +19,7 @@ typedef struct {
   const Local *locals;
   Ast definition;
   Within where;
-  bool loop;         /* directly in the body of `scan` or `iterate` */
+  bool loop; /* directly in the body of `scan` or `iterate` */
   Arena arena;
 } Checker;
 
@@ -44,8 +44,8 @@ static void check_expr(Checker *c, Ast e);
 
 static bool is_known(Checker *c, Name name, Span at) {
   const char *text = text_of_name(c, name);
-  return find_local(c, name) || scope_find(c->s, c->scope, name, at) != SCOPE_NONE || scope_is_space(c->s, c->scope, name, at) ||
-         builtin_find(text) || builtin_word(text);
+  return find_local(c, name) || scope_find(c->s, c->scope, name, at) != SCOPE_NONE ||
+         scope_is_space(c->s, c->scope, name, at) || builtin_find(text) || builtin_word(text);
 }
 
 static void check_name(Checker *c, const AstNode *node) {
@@ -71,7 +71,8 @@ static void check_extent(Checker *c, Ast e, bool binds) {
     return;
   }
   if (binds && node->kind == AST_NAME) {
-    if (!find_local(c, node->name) && scope_find(c->s, c->scope, node->name, node->span) == SCOPE_NONE) bind(c, node->name, node->span);
+    if (!find_local(c, node->name) && scope_find(c->s, c->scope, node->name, node->span) == SCOPE_NONE)
+      bind(c, node->name, node->span);
     return;
   }
   check_expr(c, e);
@@ -172,9 +173,9 @@ static void bind_pattern(Checker *c, Ast pattern) {
 }
 
 static void misplaced(Checker *c, const AstNode *node) {
-  static const char *const words[] = {[AST_INPUT] = "input", [AST_TARGET] = "target", [AST_OUTPUT] = "output", [AST_LOSS] = "loss",
-                                      [AST_MEASURE] = "metric", [AST_PARAM] = "param", [AST_STATE] = "state", [AST_NEXT] = "next",
-                                      [AST_ASSIGN] = "<-"};
+  static const char *const words[] = {[AST_INPUT] = "input", [AST_TARGET] = "target",  [AST_OUTPUT] = "output",
+                                      [AST_LOSS] = "loss",   [AST_MEASURE] = "metric", [AST_PARAM] = "param",
+                                      [AST_STATE] = "state", [AST_NEXT] = "next",      [AST_ASSIGN] = "<-"};
   const char *word = words[node->kind];
   Diag *d;
   switch ((AstKind)node->kind) {
@@ -205,7 +206,8 @@ static bool may_stand(const Checker *c, AstKind kind, bool top) {
   case AST_LOSS:
   case AST_MEASURE: return c->where == IN_MODEL && top;
   case AST_PARAM: return c->where == IN_LAYER || c->where == IN_MODEL;
-  case AST_STATE: return c->where == IN_LAYER || c->where == IN_MODEL || c->where == IN_METRIC || c->where == IN_OPTIMIZER;
+  case AST_STATE:
+    return c->where == IN_LAYER || c->where == IN_MODEL || c->where == IN_METRIC || c->where == IN_OPTIMIZER;
   case AST_ASSIGN: return c->where != IN_FN && c->where != IN_OTHER;
   case AST_NEXT: return c->loop;
   default: return true;
@@ -262,8 +264,9 @@ static void check_statement(Checker *c, Ast item, bool top) {
 }
 
 static bool is_value(AstKind kind) {
-  return kind != AST_LET && kind != AST_PARAM && kind != AST_STATE && kind != AST_ASSIGN && kind != AST_INPUT && kind != AST_TARGET &&
-         kind != AST_OUTPUT && kind != AST_LOSS && kind != AST_MEASURE && kind != AST_NEXT && kind != AST_ERROR;
+  return kind != AST_LET && kind != AST_PARAM && kind != AST_STATE && kind != AST_ASSIGN && kind != AST_INPUT &&
+         kind != AST_TARGET && kind != AST_OUTPUT && kind != AST_LOSS && kind != AST_MEASURE && kind != AST_NEXT &&
+         kind != AST_ERROR;
 }
 
 typedef enum { BLOCK_VALUE, BLOCK_LOOP, BLOCK_EFFECTS } BlockKind;
@@ -295,7 +298,10 @@ static void check_block(Checker *c, Ast block, BlockKind kind, bool top) {
     check_statement(c, item, top);
     if (is_value(found) && (i + 1 < n || kind == BLOCK_EFFECTS)) {
       Diag *d = diag_error(c->s, "no-effect", ast_node(c->tree, item)->span, "the value of this line is not used");
-      diag_hint(c->s, d, kind == BLOCK_EFFECTS && c->where == IN_MODEL ? "name it, `let h = ...`, or make it an `output` or a `loss`" : "name it: `let h = ...`");
+      diag_hint(c->s, d,
+                kind == BLOCK_EFFECTS && c->where == IN_MODEL
+                    ? "name it, `let h = ...`, or make it an `output` or a `loss`"
+                    : "name it: `let h = ...`");
     }
     if (found == AST_NEXT && i + 1 < n && c->loop)
       diag_error(c->s, "misplaced-statement", ast_node(c->tree, item)->span, "`next` is the last line of a body");
@@ -347,9 +353,12 @@ static void check_expr(Checker *c, Ast e) {
     const Ast base = ast_child(c->tree, e, FIELD_base);
     check_expr(c, base);
     const AstNode *space = ast_node(c->tree, base);
-    if (space->kind != AST_NAME || find_local(c, space->name) || !scope_is_space(c->s, c->scope, space->name, space->span)) return;
+    if (space->kind != AST_NAME || find_local(c, space->name) ||
+        !scope_is_space(c->s, c->scope, space->name, space->span))
+      return;
     if (scope_find_in(c->s, c->scope, space->name, node->name, node->span) == SCOPE_NONE)
-      diag_error(c->s, "unknown-name", node->name_span, "`%s` defines nothing called `%s`", text_of_name(c, space->name), text_of_name(c, node->name));
+      diag_error(c->s, "unknown-name", node->name_span, "`%s` defines nothing called `%s`",
+                 text_of_name(c, space->name), text_of_name(c, node->name));
     return;
   }
   case AST_PIPE:
@@ -372,14 +381,17 @@ static void check_params(Checker *c, Ast params) {
     for (uint32_t k = 0; k < i; k++) {
       const AstNode *old = ast_node(c->tree, ast_child(c->tree, params, k));
       if (!name_is(old->name, node->name)) continue;
-      Diag *d = diag_error(c->s, "defined-twice", node->name_span, "the parameter `%s` stands here twice", text_of_name(c, node->name));
+      Diag *d = diag_error(c->s, "defined-twice", node->name_span, "the parameter `%s` stands here twice",
+                           text_of_name(c, node->name));
       diag_note(c->s, d, old->name_span, "the first");
     }
     check_type(c, ast_child(c->tree, p, PARAMETER_type), true);
     const Ast value = ast_child(c->tree, p, PARAMETER_value);
     check_expr(c, value);
     if (!value.id && fallback && c->where != IN_MODEL) {
-      Diag *d = diag_error(c->s, "argument-order", node->span, "the parameter `%s` without a default stands behind one with a default", text_of_name(c, node->name));
+      Diag *d = diag_error(c->s, "argument-order", node->span,
+                           "the parameter `%s` without a default stands behind one with a default",
+                           text_of_name(c, node->name));
       diag_hint(c->s, d, "put it in front, or give it a default");
     }
     fallback = fallback || value.id;
@@ -401,11 +413,15 @@ static void check_model_names(Checker *c, Ast body) {
   const Ast list = ast_child(c->tree, body, BLOCK_items);
   for (uint32_t i = 0; i < ast_count(c->tree, list); i++) {
     const AstNode *node = ast_node(c->tree, ast_child(c->tree, list, i));
-    if (node->kind != AST_INPUT && node->kind != AST_TARGET && node->kind != AST_OUTPUT && node->kind != AST_PARAM && node->kind != AST_STATE) continue;
+    if (node->kind != AST_INPUT && node->kind != AST_TARGET && node->kind != AST_OUTPUT && node->kind != AST_PARAM &&
+        node->kind != AST_STATE)
+      continue;
     for (uint32_t k = 0; k < i; k++) {
       const AstNode *old = ast_node(c->tree, ast_child(c->tree, list, k));
-      if (!name_is(old->name, node->name) || old->kind < AST_PARAM || old->kind > AST_OUTPUT || old->kind == AST_ASSIGN) continue;
-      Diag *d = diag_error(c->s, "defined-twice", node->name_span, "`%s` is declared a second time in this model", text_of_name(c, node->name));
+      if (!name_is(old->name, node->name) || old->kind < AST_PARAM || old->kind > AST_OUTPUT || old->kind == AST_ASSIGN)
+        continue;
+      Diag *d = diag_error(c->s, "defined-twice", node->name_span, "`%s` is declared a second time in this model",
+                           text_of_name(c, node->name));
       diag_note(c->s, d, old->name_span, "the first");
       break;
     }
@@ -469,7 +485,8 @@ static void check_train(Checker *c, Ast train) {
     const char *name = text_of_name(c, node->name);
     for (uint32_t k = 0; k < i; k++) {
       const AstNode *old = ast_node(c->tree, ast_child(c->tree, list, k));
-      const bool same = old->kind == AST_SETTING && name_is(old->name, node->name) && !old->text == !node->text && (!node->text || !strcmp(old->text, node->text));
+      const bool same = old->kind == AST_SETTING && name_is(old->name, node->name) && !old->text == !node->text &&
+                        (!node->text || !strcmp(old->text, node->text));
       if (!same) continue;
       Diag *d = diag_error(c->s, "defined-twice", node->name_span, "the setting `%s` stands here twice", name);
       diag_note(c->s, d, old->name_span, "the first");

@@ -13,7 +13,7 @@ typedef struct {
   Session *s;
   Tree *tree;
   Scope *scope;
-  Vec(Ast) trees;           /* one a file, for its imports */
+  Vec(Ast) trees; /* one a file, for its imports */
   Vec(const char *) paths;
 } Reader;
 
@@ -32,7 +32,8 @@ static void add_definitions(Reader *r, uint32_t file, Ast root, Name qualifier) 
     Map *names = &r->scope->files.data[file].by_name;
     const uint32_t old = map_get(names, node->name.id, SCOPE_NONE);
     if (old != SCOPE_NONE) {
-      Diag *d = diag_error(r->s, "defined-twice", node->name_span, "`%s` is defined a second time", name_text(&r->s->names, node->name));
+      Diag *d = diag_error(r->s, "defined-twice", node->name_span, "`%s` is defined a second time",
+                           name_text(&r->s->names, node->name));
       diag_note(r->s, d, ast_node(r->tree, r->scope->definitions.data[old])->name_span, "the first definition");
       continue;
     }
@@ -119,8 +120,9 @@ static void check_clashes(Reader *r, uint32_t file) {
       for (uint32_t k = 0; k < i && other == SCOPE_NONE; k++)
         other = map_get(&r->scope->files.data[scope->imports.data[k]].by_name, node->name.id, SCOPE_NONE);
       if (other == SCOPE_NONE || other == d) continue;
-      Diag *diag = diag_error(r->s, "import-clash", node->name_span, "`%s` is also defined by a file imported beside this one",
-                              name_text(&r->s->names, node->name));
+      Diag *diag =
+          diag_error(r->s, "import-clash", node->name_span, "`%s` is also defined by a file imported beside this one",
+                     name_text(&r->s->names, node->name));
       diag_note(r->s, diag, ast_node(r->tree, r->scope->definitions.data[other])->name_span, "the other definition");
       diag_hint(r->s, diag, "import one of them `as` a name");
     }
@@ -138,7 +140,8 @@ void scope_build(Session *s, Tree *tree, Ast file, const char *path, Scope *scop
   for (uint32_t i = MAIN; i < scope->files.count; i++) check_clashes(&r, i);
   for (size_t i = 0; i < embedded_file_count; i++) {
     if (!embedded_files[i].length) continue;
-    const Source *source = source_add(&s->sources, embedded_files[i].path, embedded_files[i].text, embedded_files[i].length, true);
+    const Source *source =
+        source_add(&s->sources, embedded_files[i].path, embedded_files[i].text, embedded_files[i].length, true);
     const uint32_t errors = s->errors;
     const Ast root = parse_source(s, tree, source);
     if (s->errors > errors) scope->incomplete = true;
@@ -146,7 +149,8 @@ void scope_build(Session *s, Tree *tree, Ast file, const char *path, Scope *scop
   }
   for (uint32_t d = 0; d < scope->definitions.count; d++) {
     const Name name = ast_node(tree, scope->definitions.data[d])->name;
-    if (!scope->qualifiers.data[d].id && map_get(&scope->by_name, name.id, SCOPE_NONE) == SCOPE_NONE) map_set(&scope->by_name, name.id, d);
+    if (!scope->qualifiers.data[d].id && map_get(&scope->by_name, name.id, SCOPE_NONE) == SCOPE_NONE)
+      map_set(&scope->by_name, name.id, d);
   }
   vec_free(&r.trees);
   vec_free(&r.paths);
@@ -188,12 +192,14 @@ uint32_t scope_find_in(const Session *s, const Scope *scope, Name space, Name na
   uint32_t index;
   const FileScope *file = file_of(s, scope, at, &index);
   for (uint32_t i = 0; i < file->spaces.count; i++) {
-    if (name_is(file->spaces.data[i], space)) return map_get(&scope->files.data[file->space_files.data[i]].by_name, name.id, SCOPE_NONE);
+    if (name_is(file->spaces.data[i], space))
+      return map_get(&scope->files.data[file->space_files.data[i]].by_name, name.id, SCOPE_NONE);
   }
   return SCOPE_NONE;
 }
 
-void scope_suggest(Session *s, const Tree *tree, const Scope *scope, Diag *d, Name name, const char *const *more, uint32_t count) {
+void scope_suggest(Session *s, const Tree *tree, const Scope *scope, Diag *d, Name name, const char *const *more,
+                   uint32_t count) {
   const char *text = name_text(&s->names, name);
   const char *alias = builtin_alias(text);
   if (alias) {

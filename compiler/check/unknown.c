@@ -11,7 +11,8 @@ Span definition_line(const Session *s, Span span) {
   return (Span){span.begin, span.end < end ? span.end : end};
 }
 
-void diag_unknown_argument(Session *s, const Tree *tree, Span at, const char *name, Ast definition, const char *const *params, uint32_t count) {
+void diag_unknown_argument(Session *s, const Tree *tree, Span at, const char *name, Ast definition,
+                           const char *const *params, uint32_t count) {
   const AstNode *node = ast_node(tree, definition);
   Diag *d = diag_error(s, "unknown-argument", at, "`%s` has no parameter `%s`", name_text(&s->names, node->name), name);
   diag_note(s, d, definition_line(s, node->span), "it is defined here");

@@ -10,11 +10,16 @@ bool bundle_of(Tracer *t, Value *v, Span span) {
   Bundle *bundle = ARENA_NEW(t->arena, Bundle);
   const uint32_t count = instance_parameters(t, v->closure->instance, &list);
   if (!count) {
-    Diag *d = trace_error(t, "no-parameters", span, "`%s` has no parameters yet: it makes them at its first use", v->closure->instance->path);
+    Diag *d = trace_error(t, "no-parameters", span, "`%s` has no parameters yet: it makes them at its first use",
+                          v->closure->instance->path);
     diag_hint(t->s, d, "use it before, on an input");
     return false;
   }
-  *bundle = (Bundle){.instance = v->closure->instance, .closure = v->closure, .count = count, .owned = list, .values = values_new(t, count)};
+  *bundle = (Bundle){.instance = v->closure->instance,
+                     .closure = v->closure,
+                     .count = count,
+                     .owned = list,
+                     .values = values_new(t, count)};
   for (uint32_t i = 0; i < count; i++) bundle->values[i] = owned_value(t, list[i], span);
   *v = (Value){.kind = V_BUNDLE, .bundle = bundle, .span = v->span};
   return true;
@@ -48,7 +53,8 @@ Value bundle_binary(Tracer *t, AstOp op, Value a, Value b, Span span) {
   }
   Bundle *out = bundle_copy(t, a.kind == V_BUNDLE ? a.bundle : b.bundle);
   for (uint32_t i = 0; i < out->count; i++) {
-    out->values[i] = op_binary(t, op, a.kind == V_BUNDLE ? a.bundle->values[i] : a, b.kind == V_BUNDLE ? b.bundle->values[i] : b, span);
+    out->values[i] = op_binary(t, op, a.kind == V_BUNDLE ? a.bundle->values[i] : a,
+                               b.kind == V_BUNDLE ? b.bundle->values[i] : b, span);
     if (value_bad(out->values[i])) return value_poison();
   }
   return (Value){.kind = V_BUNDLE, .bundle = out, .span = span};
@@ -113,7 +119,8 @@ bool bundle_value(Tracer *t, Owned *owned, Value *value) {
       if (b->owned[i] == owned) return *value = b->values[i], true;
     }
     for (uint32_t i = 0; i < b->state_count; i++) {
-      if (b->states[i] == owned) return *value = value_tensor(t, build_slot(t->graph, b->state_copies[i]->slot), false, owned->span), true;
+      if (b->states[i] == owned)
+        return *value = value_tensor(t, build_slot(t->graph, b->state_copies[i]->slot), false, owned->span), true;
     }
     if (b->lazy && owned->kind == SLOT_PARAM && owned->home && instance_within(owned->home, b->instance))
       return *value = lazy_value(t, b, owned), true;
@@ -143,11 +150,16 @@ static Owned *copy_slot(Tracer *t, Instance *home, const Owned *from, const Inst
   }
   Owned *copy = ARENA_NEW(t->arena, Owned);
   *copy = (Owned){.name = intern_text(&t->s->names, path), .kind = SLOT_STATE, .dims = from->dims, .span = span};
-  copy->slot = slot_add(t, (Slot){.kind = SLOT_STATE, .name = path, .type = init->slots.data[from->slot].type,
-                                  .shape = shape_of(init, &from->dims), .span = span});
+  copy->slot = slot_add(t, (Slot){.kind = SLOT_STATE,
+                                  .name = path,
+                                  .type = init->slots.data[from->slot].type,
+                                  .shape = shape_of(init, &from->dims),
+                                  .span = span});
   for (uint32_t i = 0; i < init->outputs.count; i++) {
     if (init->outputs.data[i].slot != from->slot) continue;
-    graph_add_output(init, (Output){.kind = OUT_SLOT, .name = path, .node = init->outputs.data[i].node, .slot = copy->slot, .span = span});
+    graph_add_output(
+        init,
+        (Output){.kind = OUT_SLOT, .name = path, .node = init->outputs.data[i].node, .slot = copy->slot, .span = span});
     break;
   }
   if (home->last_owned)
@@ -169,7 +181,8 @@ Value bundle_state(Tracer *t, const AstNode *node, Value v) {
   }
   b->state_count = instance_states(t, b->instance, &b->states);
   b->state_copies = ARENA_ARRAY(t->arena, Owned *, b->state_count + 1);
-  for (uint32_t i = 0; i < b->state_count; i++) b->state_copies[i] = copy_slot(t, home, b->states[i], b->instance, node->span);
+  for (uint32_t i = 0; i < b->state_count; i++)
+    b->state_copies[i] = copy_slot(t, home, b->states[i], b->instance, node->span);
   return (Value){.kind = V_BUNDLE, .bundle = b, .span = node->span};
 }
 
@@ -177,7 +190,8 @@ void bundle_assign(Tracer *t, const AstNode *node, Value state, Value v) {
   const Bundle *to = state.bundle;
   if (value_bad(v)) return;
   if (v.kind != V_INSTANCE && v.kind != V_BUNDLE) {
-    trace_error(t, "type-mismatch", node->span, "the state is a copy of an instance's parameters; found %s", value_describe(t, v));
+    trace_error(t, "type-mismatch", node->span, "the state is a copy of an instance's parameters; found %s",
+                value_describe(t, v));
     return;
   }
   if (!bundle_of(t, &v, node->span)) return;
@@ -189,7 +203,8 @@ void bundle_assign(Tracer *t, const AstNode *node, Value state, Value v) {
     Owned *o = to->copies[i];
     Value part = v.bundle->values[i];
     if (part.batched) {
-      trace_error(t, "batched-state", node->span, "the state is one for all examples, the new value is one for each: reduce it over batch");
+      trace_error(t, "batched-state", node->span,
+                  "the state is one for all examples, the new value is one for each: reduce it over batch");
       return;
     }
     if (o->pass == t->pass && o->written.count && o->run == t->frame->run) {

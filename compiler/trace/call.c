@@ -113,7 +113,8 @@ static void show_definition(Tracer *t, Diag *d, const Closure *c) {
 
 /* ---- binding arguments ---- */
 
-static bool bind_named(Tracer *t, const Closure *c, const Param *params, uint32_t n, const Arg *arg, Value *slots, uint64_t *fresh) {
+static bool bind_named(Tracer *t, const Closure *c, const Param *params, uint32_t n, const Arg *arg, Value *slots,
+                       uint64_t *fresh) {
   for (uint32_t i = 0; i < n; i++) {
     if (!name_is(params[i].name, arg->name)) continue;
     if (*fresh >> i & 1) {
@@ -130,8 +131,9 @@ static bool bind_named(Tracer *t, const Closure *c, const Param *params, uint32_
     diag_unknown_argument(t->s, t->tree, arg->span, name_of(t, arg->name), c->ast, near, n);
     return false;
   }
-  Diag *d = trace_error(t, "unknown-argument", arg->span, "%s%s%s has no parameter `%s`", c->kind == C_LAMBDA ? "" : "`", closure_name(t, c),
-                        c->kind == C_LAMBDA ? "" : "`", name_of(t, arg->name));
+  Diag *d =
+      trace_error(t, "unknown-argument", arg->span, "%s%s%s has no parameter `%s`", c->kind == C_LAMBDA ? "" : "`",
+                  closure_name(t, c), c->kind == C_LAMBDA ? "" : "`", name_of(t, arg->name));
   show_definition(t, d, c);
   const char *guess = near_find(name_of(t, arg->name), near, n);
   if (guess) diag_hint(t->s, d, "did you mean `%s`?", guess);
@@ -161,7 +163,8 @@ static bool bind_args(Tracer *t, const Closure *c, const Param *params, uint32_t
         uint32_t most = 0;
         for (uint32_t i = 0; i < n; i++) most += !(c->bound && c->bound[i].kind != V_ABSENT);
         Diag *d = trace_error(t, "too-many-arguments", args[k].span, "%s takes at most %u argument%s",
-                              c->kind == C_LAMBDA ? "the lambda" : text_of(t, "`%s`", closure_name(t, c)), most, most == 1 ? "" : "s");
+                              c->kind == C_LAMBDA ? "the lambda" : text_of(t, "`%s`", closure_name(t, c)), most,
+                              most == 1 ? "" : "s");
         show_definition(t, d, c);
         return false;
       }
@@ -178,7 +181,8 @@ static bool bind_args(Tracer *t, const Closure *c, const Param *params, uint32_t
     }
   }
   for (uint32_t i = 0; i < n; i++) {
-    if (params[i].rest && slots[i].kind == V_ABSENT) slots[i] = (Value){.kind = V_TUPLE, .items = values_new(t, 1), .span = span};
+    if (params[i].rest && slots[i].kind == V_ABSENT)
+      slots[i] = (Value){.kind = V_TUPLE, .items = values_new(t, 1), .span = span};
   }
   return true;
 }
@@ -264,7 +268,8 @@ static Value run_metric(Tracer *t, const Closure *c, const Value *args, Span spa
     frame_pop(t);
   }
   if (!value_bad(out) && out.kind == V_TENSOR && out.batched) {
-    Diag *d = trace_error(t, "metric-batched", out.span, "the value of a metric with states depends on states alone; this is one for each example");
+    Diag *d = trace_error(t, "metric-batched", out.span,
+                          "the value of a metric with states depends on states alone; this is one for each example");
     diag_hint(t->s, d, "add it up in a state: `total <- total + sum(x, over = batch)`");
     return value_poison();
   }
@@ -280,7 +285,8 @@ static void check_probabilities(Tracer *t, const Closure *c, const Value *args, 
   if (args[0].kind != V_TENSOR || !args[0].exact) return;
   for (size_t i = 0; i < sizeof logits / sizeof *logits; i++) {
     if (strcmp(closure_name(t, c), logits[i])) continue;
-    Diag *d = trace_warning(t, "probabilities-as-logits", span, "`%s` takes scores of any size, and is given probabilities", logits[i]);
+    Diag *d = trace_warning(t, "probabilities-as-logits", span,
+                            "`%s` takes scores of any size, and is given probabilities", logits[i]);
     note_value(t, d, args[0], span, "the argument");
     diag_hint(t->s, d, "leave out the softmax or sigmoid before it");
   }
@@ -290,7 +296,8 @@ static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
   if (c->kind == C_BUILTIN) return run_builtin(t, c, args, span);
   const AstKind kind = closure_kind(t, c);
   if (t->calls.count >= CALL_DEPTH) {
-    Diag *d = trace_error(t, "endless-recursion", span, "`%s` calls itself more than %d deep", closure_name(t, c), CALL_DEPTH);
+    Diag *d = trace_error(t, "endless-recursion", span, "`%s` calls itself more than %d deep", closure_name(t, c),
+                          CALL_DEPTH);
     diag_hint(t->s, d, "a definition that calls itself needs an `if` on a value known while compiling that ends it");
     return value_poison();
   }
@@ -305,9 +312,11 @@ static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
     out = run_metric(t, c, args, span);
   else
     out = run_body(t, c, args, span);
-  if (kind == AST_FN && ast_child(t->tree, c->ast, FN_gradient).id && !value_bad(out)) out = run_gradient(t, c, args, out, span);
+  if (kind == AST_FN && ast_child(t->tree, c->ast, FN_gradient).id && !value_bad(out))
+    out = run_gradient(t, c, args, out, span);
   t->calls.count--;
-  if (out.kind == V_TENSOR) out.span = span, out.exact = c->kind == C_DEFINITION && gives_probabilities(closure_name(t, c));
+  if (out.kind == V_TENSOR)
+    out.span = span, out.exact = c->kind == C_DEFINITION && gives_probabilities(closure_name(t, c));
   return out;
 }
 
@@ -331,7 +340,8 @@ static Value run_gradient(Tracer *t, const Closure *c, const Value *args, Value 
   const Span at = ast_node(t->tree, rule)->span;
   const uint32_t given = all.kind == V_TUPLE ? all.count : 1;
   if (given != n) {
-    trace_error(t, "gradient-count", at, "`with gradient` gives one expression a parameter: %u wanted, found %u", n, given);
+    trace_error(t, "gradient-count", at, "`with gradient` gives one expression a parameter: %u wanted, found %u", n,
+                given);
     return value_poison();
   }
   Node sum = build_stop(g, y.node);
@@ -342,11 +352,12 @@ static Value run_gradient(Tracer *t, const Closure *c, const Value *args, Value 
     if (!value_to_float(t, &dx, at)) return value_poison();
     Value both[2] = {dx, x};
     const Dims want = value_dims(t, x);
-    if (!tensors_unify(t, both, 2, true, at) || !tensors_align(t, both, 2, true, at, "`with gradient`")) return value_poison();
+    if (!tensors_unify(t, both, 2, true, at) || !tensors_align(t, both, 2, true, at, "`with gradient`"))
+      return value_poison();
     const Dims got = value_dims(t, both[0]);
     if (!dims_equal(&want, &got) || both[0].batched != x.batched) {
-      trace_error(t, "shape-mismatch", at, "the gradient by `%s` must have its shape %s; found %s", name_of(t, params[i].name), dims_text(t, &want),
-                  value_describe(t, dx));
+      trace_error(t, "shape-mismatch", at, "the gradient by `%s` must have its shape %s; found %s",
+                  name_of(t, params[i].name), dims_text(t, &want), value_describe(t, dx));
       return value_poison();
     }
     const Node still = build_sub(g, x.node, build_stop(g, x.node));

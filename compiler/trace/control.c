@@ -48,7 +48,8 @@ static int64_t part_count(Tracer *t, Value *v, Span at, const char *what) {
       const int64_t mine = part_count(t, &items[i], at, what);
       if (mine < 0) return -1;
       if (i && mine != all) {
-        trace_error(t, "shape-mismatch", at, "%s needs arrays of equal length; found %lld and %lld", what, (long long)all, (long long)mine);
+        trace_error(t, "shape-mismatch", at, "%s needs arrays of equal length; found %lld and %lld", what,
+                    (long long)all, (long long)mine);
         return -1;
       }
       all = mine;
@@ -59,7 +60,8 @@ static int64_t part_count(Tracer *t, Value *v, Span at, const char *what) {
   if (!value_to_tensor(t, v, TYPE_COUNT, at)) return -1;
   const Dims dims = value_dims(t, *v);
   if (dims.rank && !dim_is_batch(dims.dims[0])) return dims.dims[0];
-  Diag *d = trace_error(t, "not-an-array", at, "%s goes over the first axis of an array; found %s", what, value_describe(t, *v));
+  Diag *d = trace_error(t, "not-an-array", at, "%s goes over the first axis of an array; found %s", what,
+                        value_describe(t, *v));
   note_value(t, d, *v, at, "it");
   return -1;
 }
@@ -99,7 +101,8 @@ static Value stack_all(Tracer *t, const Value *items, uint32_t count, Span span)
 
 static bool too_long(Tracer *t, int64_t count, Span span, const char *what) {
   if (count <= UNROLL_LIMIT) return false;
-  trace_limit(t, "long-loop", span, "`%s` over %lld parts has no meaning yet: at most %d are unrolled", what, (long long)count, UNROLL_LIMIT);
+  trace_limit(t, "long-loop", span, "`%s` over %lld parts has no meaning yet: at most %d are unrolled", what,
+              (long long)count, UNROLL_LIMIT);
   return true;
 }
 
@@ -114,14 +117,19 @@ static bool carry_fits(Tracer *t, Value old, Value *next, Span at) {
   }
   if ((old.kind == V_INSTANCE || old.kind == V_BUNDLE) && next->kind == V_BUNDLE) return true;
   if (old.kind == V_TENSOR && next->kind == V_NUMBER) return value_to_tensor(t, next, value_type(t, old), at);
-  if (old.kind == V_NUMBER && next->kind == V_TENSOR) return !value_dims(t, *next).rank || (trace_error(t, "carry-shape", at, "the carry of `scan` starts as a number and becomes %s", value_describe(t, *next)), false);
+  if (old.kind == V_NUMBER && next->kind == V_TENSOR)
+    return !value_dims(t, *next).rank ||
+           (trace_error(t, "carry-shape", at, "the carry of `scan` starts as a number and becomes %s",
+                        value_describe(t, *next)),
+            false);
   if (old.kind == V_TENSOR && next->kind == V_TENSOR) {
     const Dims a = value_dims(t, old), b = value_dims(t, *next);
     if (dims_equal(&a, &b)) return true;
   } else if (old.kind == next->kind) {
     return true;
   }
-  Diag *d = trace_error(t, "carry-shape", at, "a carry of `scan` keeps its shape; it starts as %s and becomes %s", value_describe(t, old), value_describe(t, *next));
+  Diag *d = trace_error(t, "carry-shape", at, "a carry of `scan` keeps its shape; it starts as %s and becomes %s",
+                        value_describe(t, old), value_describe(t, *next));
   note_value(t, d, old, at, "the start");
   return false;
 }
@@ -186,7 +194,9 @@ Value eval_iterate(Tracer *t, Ast e, Env *env) {
   Value z = eval(t, ast_child(t->tree, e, ITERATE_start), env);
   int64_t limit;
   const Ast most = ast_child(t->tree, e, ITERATE_limit);
-  if (value_bad(z) || !value_whole(t, eval(t, most, env), &limit, "the limit of `iterate`", ast_node(t->tree, most)->span)) return value_poison();
+  if (value_bad(z) ||
+      !value_whole(t, eval(t, most, env), &limit, "the limit of `iterate`", ast_node(t->tree, most)->span))
+    return value_poison();
   if (limit < 0) limit = 0;
   if (too_long(t, limit, node.span, "iterate")) return value_poison();
   Value going = value_bool(true, node.span);
@@ -200,7 +210,8 @@ Value eval_iterate(Tracer *t, Ast e, Env *env) {
     carry_apart(t, &next, &apart);
     bind_pattern(t, &inner, pattern, next, false);
     holds = eval(t, condition, &inner);
-    const bool done = !value_bad(holds) && scan_round(t, ast_child(t->tree, e, ITERATE_body), &inner, &next, &yield, &yields);
+    const bool done =
+        !value_bad(holds) && scan_round(t, ast_child(t->tree, e, ITERATE_body), &inner, &next, &yield, &yields);
     Value *made[2] = {&holds, &next};
     carry_join(t, &apart, made, done ? 2 : 0);
     if (!done) return value_poison();
@@ -221,7 +232,8 @@ Value builtin_repeat(Tracer *t, Call *c) {
   int64_t n;
   if (!value_whole(t, c->args[1], &n, "the number of repetitions", c->span)) return value_poison();
   if (f.kind != V_FUNCTION && f.kind != V_INSTANCE) {
-    trace_error(t, "not-a-function", c->span, "`repeat` takes a number and what to repeat: `repeat(3, dense(8))`; found %s", value_describe(t, f));
+    trace_error(t, "not-a-function", c->span,
+                "`repeat` takes a number and what to repeat: `repeat(3, dense(8))`; found %s", value_describe(t, f));
     return value_poison();
   }
   if (n < 0 || n > 10000) {
@@ -231,10 +243,13 @@ Value builtin_repeat(Tracer *t, Call *c) {
   const uint32_t lacking = closure_lacking(t, f.closure);
   const bool makes = f.kind == V_FUNCTION && closure_makes_instance(t, f.closure);
   Instance *group = NULL;
-  if (makes && n) group = instance_child(t, closure_kind(t, f.closure) == AST_LAYER ? closure_name(t, f.closure) : "repeat", true, c->span);
+  if (makes && n)
+    group = instance_child(t, closure_kind(t, f.closure) == AST_LAYER ? closure_name(t, f.closure) : "repeat", true,
+                           c->span);
   for (int64_t i = 0; i < n && !value_bad(x); i++) {
     Value part = f;
-    if (makes) part = instance_value(t, f.closure, instance_part(t, group, text_of(t, "%lld", (long long)i), c->span), f.span);
+    if (makes)
+      part = instance_value(t, f.closure, instance_part(t, group, text_of(t, "%lld", (long long)i), c->span), f.span);
     Value args[2] = {x, value_number((double)i, true, c->span)};
     x = call_simple(t, part, args, lacking == 2 ? 2 : 1, c->span);
   }
@@ -244,7 +259,8 @@ Value builtin_repeat(Tracer *t, Call *c) {
 Value builtin_map(Tracer *t, Call *c) {
   Value x = c->args[0], f = c->args[1];
   if (f.kind != V_FUNCTION && f.kind != V_INSTANCE && f.kind != V_BUNDLE) {
-    trace_error(t, "not-a-function", c->span, "`map` takes what to apply: `x |> map(f)`; found %s", value_describe(t, f));
+    trace_error(t, "not-a-function", c->span, "`map` takes what to apply: `x |> map(f)`; found %s",
+                value_describe(t, f));
     return value_poison();
   }
   const int64_t count = part_count(t, &x, c->span, "`map`");

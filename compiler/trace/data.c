@@ -6,11 +6,11 @@
 #include "near.h"
 
 typedef struct {
-  Ast block;       /* or none */
+  Ast block; /* or none */
   DataPlan *plan;
-  int number;      /* of its batch symbol */
-  bool known;      /* is the row's shape known? */
-  bool last;       /* the last step */
+  int number; /* of its batch symbol */
+  bool known; /* is the row's shape known? */
+  bool last;  /* the last step */
   Dims row;
   Type type;
   int32_t slot;
@@ -45,7 +45,8 @@ int data_block(Tracer *t, Ast source, Span at) {
     if (!block_named(t, name).id) {
       const char *near[16];
       uint32_t count = 0;
-      for (Ast item; count < 16 && (item = block_at(t, count)).id;) near[count++] = name_of(t, ast_node(t->tree, item)->name);
+      for (Ast item; count < 16 && (item = block_at(t, count)).id;)
+        near[count++] = name_of(t, ast_node(t->tree, item)->name);
       Diag *d = trace_error(t, "unknown-data", node.span, "there is no `data %s` block", name_of(t, name));
       const char *guess = near_find(name_of(t, name), near, count);
       if (guess && *guess) diag_hint(t->s, d, "did you mean `%s`?", guess);
@@ -92,7 +93,9 @@ static Graph *graph_end(Tracer *t, Value v, Span at) {
 static void step_function(Tracer *t, DataWalk *w, DataLine *line, Ast e, Env *env, Span at) {
   graph_begin(t);
   const Dims row = w->known ? w->row : (Dims){0};
-  graph_add_slot(t->graph, (Slot){.kind = SLOT_INPUT, .name = line->name, .type = w->type, .shape = shape_of(t->graph, &row), .span = at});
+  graph_add_slot(
+      t->graph,
+      (Slot){.kind = SLOT_INPUT, .name = line->name, .type = w->type, .shape = shape_of(t->graph, &row), .span = at});
   Value x = value_tensor(t, build_slot(t->graph, 0), false, at), out = value_poison();
   const Name hole = intern_text(&t->s->names, " value");
   Frame frame;
@@ -106,7 +109,8 @@ static void step_function(Tracer *t, DataWalk *w, DataLine *line, Ast e, Env *en
     for (uint32_t i = 0; i < n; i++) {
       const Ast arg = ast_child(t->tree, list, i);
       const bool named = ast_kind(t->tree, arg) == AST_ARG;
-      args[i + 1] = (Arg){named ? ast_node(t->tree, arg)->name : (Name){0}, eval(t, named ? ast_child(t->tree, arg, ARG_value) : arg, env), ast_node(t->tree, arg)->span};
+      args[i + 1] = (Arg){named ? ast_node(t->tree, arg)->name : (Name){0},
+                          eval(t, named ? ast_child(t->tree, arg, ARG_value) : arg, env), ast_node(t->tree, arg)->span};
     }
     out = call_value(t, eval(t, ast_child(t->tree, e, CALL_callee), env), args, n + 1, at);
   } else {
@@ -188,8 +192,8 @@ static void step_reshape(Tracer *t, DataWalk *w, DataLine *line, Ast e, Env *env
   if (shape_from_value(t, v, &dims, at)) {
     int64_t old = 0, new = 0;
     if (w->known && dims_size(&w->row, 1, &old) && dims_size(&dims, 1, &new) && old != new) {
-      trace_error(t, "shape-mismatch", at, "a row of shape %s has %lld elements, %s has %lld", dims_text(t, &w->row), (long long)old,
-                  dims_text(t, &dims), (long long)new);
+      trace_error(t, "shape-mismatch", at, "a row of shape %s has %lld elements, %s has %lld", dims_text(t, &w->row),
+                  (long long)old, dims_text(t, &dims), (long long)new);
     } else {
       vec_push(&line->steps, ((DataStep){.kind = DATA_RESHAPE, .shape = dims, .span = at}));
       w->known = true, w->row = dims;
@@ -219,13 +223,16 @@ static void step_augment(Tracer *t, DataLine *line, Ast e, const char *word, Env
   const bool crop = !strcmp(word, "crop"), noise = !strcmp(word, "noise");
   const Ast arg = argument(t, e, 0, crop ? "pad" : "deviation");
   if ((crop || noise) && !arg.id) {
-    trace_error(t, "missing-argument", at, crop ? "`crop` needs how far it may move: `crop(pad = 4)`" : "`noise` needs a deviation: `noise(0.05)`");
+    trace_error(t, "missing-argument", at,
+                crop ? "`crop` needs how far it may move: `crop(pad = 4)`"
+                     : "`noise` needs a deviation: `noise(0.05)`");
     return;
   }
   if (crop && !whole_argument(t, e, 0, "pad", 0, &step.length, env)) return;
   if (noise) {
     graph_begin(t);
-    const bool known = value_known_number(t, eval(t, arg, env), &step.number, "the deviation", ast_node(t->tree, arg)->span);
+    const bool known =
+        value_known_number(t, eval(t, arg, env), &step.number, "the deviation", ast_node(t->tree, arg)->span);
     graph_free(t->graphs[GRAPH_DATA]);
     t->graphs[GRAPH_DATA] = NULL;
     if (!known) return;
@@ -247,7 +254,8 @@ static void data_step(Tracer *t, DataWalk *w, DataLine *line, Ast e, Env *env) {
     w->type = TYPE_I32;
   } else if (!strcmp(word, "one_hot")) {
     if (!whole_argument(t, e, 0, "classes", 1, &n, env)) {
-      if (!argument(t, e, 0, "classes").id) trace_error(t, "missing-argument", at, "`one_hot` of data needs the number of classes: `one_hot(10)`");
+      if (!argument(t, e, 0, "classes").id)
+        trace_error(t, "missing-argument", at, "`one_hot` of data needs the number of classes: `one_hot(10)`");
       return;
     }
     const Dims shape = {1, {n}};
@@ -305,7 +313,9 @@ static void source_columns(Tracer *t, DataWalk *w, DataLine *line, Ast call, boo
   const Span at = ast_node(t->tree, call)->span;
   const Ast first = ast_child(t->tree, list, 0);
   if (!n || (one && n != 1)) {
-    trace_error(t, "missing-argument", at, one ? "`column` takes one name; several are `columns(a, b)`" : "`columns` takes names, `columns(a, b)`, or a range, `columns(a .. z)`");
+    trace_error(t, "missing-argument", at,
+                one ? "`column` takes one name; several are `columns(a, b)`"
+                    : "`columns` takes names, `columns(a, b)`, or a range, `columns(a .. z)`");
     return;
   }
   line->source = DATA_COLUMNS;
@@ -325,7 +335,8 @@ static void source_array(Tracer *t, DataWalk *w, DataLine *line, Ast call) {
   line->source = DATA_ARRAY;
   w->known = false;
   if (!name.id) {
-    trace_error(t, "missing-argument", ast_node(t->tree, call)->span, "`array` takes the name of an array or of a file");
+    trace_error(t, "missing-argument", ast_node(t->tree, call)->span,
+                "`array` takes the name of an array or of a file");
     return;
   }
   add_column(t, line, name);
@@ -336,7 +347,8 @@ static void source_characters(Tracer *t, DataWalk *w, DataLine *line, Ast call, 
   line->source = DATA_CHARACTERS;
   if (!whole_argument(t, call, 0, "length", 1, &line->length, env)) {
     if (!argument(t, call, 0, "length").id)
-      trace_error(t, "missing-argument", ast_node(t->tree, call)->span, "`characters` takes the length of a window: `characters(64)`");
+      trace_error(t, "missing-argument", ast_node(t->tree, call)->span,
+                  "`characters` takes the length of a window: `characters(64)`");
     return;
   }
   whole_argument(t, call, 1, "shift", 0, &line->shift, env);
@@ -352,7 +364,8 @@ static int earlier_line(const DataPlan *plan, const char *name, uint32_t before)
 
 static bool mentions_draw(Tracer *t, Ast e);
 
-static const char *const draws[] = {"uniform", "normal", "truncated_normal", "bernoulli", "categorical", "zeros", "ones", "constant"};
+static const char *const draws[] = {"uniform", "normal", "truncated_normal", "bernoulli", "categorical",
+                                    "zeros",   "ones",   "constant"};
 
 /* Is there a distribution in the expression? Then a row is drawn, not read. */
 static bool mentions_draw(Tracer *t, Ast e) {
@@ -416,8 +429,8 @@ static void check_row(Tracer *t, const DataWalk *w, const DataLine *line) {
   Dims declared;
   if (!w->known || t->s->errors || !declared_row(t, w, &declared) || dims_equal(&declared, &w->row)) return;
   const Slot *slot = &t->graphs[GRAPH_INIT]->slots.data[w->slot];
-  Diag *d = trace_error(t, "shape-mismatch", line->span, "this gives `%s` rows of shape %s; its type says %s", line->name,
-                        dims_text(t, &w->row), dims_text(t, &declared));
+  Diag *d = trace_error(t, "shape-mismatch", line->span, "this gives `%s` rows of shape %s; its type says %s",
+                        line->name, dims_text(t, &w->row), dims_text(t, &declared));
   diag_note(t->s, d, slot->span, "`%s` is declared here", line->name);
 }
 
@@ -425,7 +438,8 @@ static int32_t slot_of(Tracer *t, const DataWalk *w, const char *name) {
   const Graph *g = t->graphs[GRAPH_INIT];
   for (uint32_t i = 0; i < g->slots.count; i++) {
     const Slot *slot = &g->slots.data[i];
-    if (slot->kind <= SLOT_TARGET && !strcmp(slot->name, name) && shape_dims(g, slot->shape)->dims[0] == DIM_BATCH - w->number)
+    if (slot->kind <= SLOT_TARGET && !strcmp(slot->name, name) &&
+        shape_dims(g, slot->shape)->dims[0] == DIM_BATCH - w->number)
       return (int32_t)i;
   }
   return -1;
@@ -457,7 +471,9 @@ static void data_line(Tracer *t, DataWalk *w, Ast setting) {
     source_drawn(t, w, &line, setting, node.span);
     count = 0; /* the pipeline is part of what is drawn */
   } else {
-    Diag *d = trace_error(t, "bad-source", source.span, "`%s` is read from `column(..)`, `columns(..)`, `array(..)`, `characters(n)` or an earlier line", name);
+    Diag *d = trace_error(
+        t, "bad-source", source.span,
+        "`%s` is read from `column(..)`, `columns(..)`, `array(..)`, `characters(n)` or an earlier line", name);
     if (source.kind == AST_NAME) diag_hint(t->s, d, "a column called `%s` is `column(%s)`", word, word);
   }
   const uint32_t errors = t->s->errors;
@@ -489,8 +505,10 @@ static void split_setting(Tracer *t, DataPlan *plan, Ast value) {
     plan->split = SPLIT_FILE, plan->split_text = keep_text(t, node.text);
   } else if (node.kind == AST_CALL && !strcmp(word, "every")) {
     int64_t n = 0;
-    if (whole_argument(t, value, 0, "n", 2, &n, &env)) plan->split = SPLIT_EVERY, plan->split_number = (double)n;
-    else if (!t->s->errors) trace_error(t, "missing-argument", node.span, "`every` takes a number: `every(5)`");
+    if (whole_argument(t, value, 0, "n", 2, &n, &env))
+      plan->split = SPLIT_EVERY, plan->split_number = (double)n;
+    else if (!t->s->errors)
+      trace_error(t, "missing-argument", node.span, "`every` takes a number: `every(5)`");
   } else if (node.kind == AST_CALL && !strcmp(word, "fraction")) {
     const Ast arg = argument(t, value, 0, "f");
     double f = 0;
@@ -498,14 +516,17 @@ static void split_setting(Tracer *t, DataPlan *plan, Ast value) {
     const bool known = arg.id && value_known_number(t, eval(t, arg, &env), &f, "the fraction", node.span);
     graph_free(t->graphs[GRAPH_DATA]);
     t->graphs[GRAPH_DATA] = NULL;
-    if (known && f > 0 && f < 1) plan->split = SPLIT_FRACTION, plan->split_number = f;
-    else if (known || !arg.id) trace_error(t, "bad-setting", node.span, "`fraction` takes a number between 0 and 1: the part that is held out");
+    if (known && f > 0 && f < 1)
+      plan->split = SPLIT_FRACTION, plan->split_number = f;
+    else if (known || !arg.id)
+      trace_error(t, "bad-setting", node.span, "`fraction` takes a number between 0 and 1: the part that is held out");
   } else if (node.kind == AST_CALL && !strcmp(word, "column")) {
     const Ast arg = argument(t, value, 0, "name");
     const char *name = arg.id ? column_name(t, arg) : NULL;
     if (name) plan->split = SPLIT_COLUMN, plan->split_text = name;
   } else {
-    trace_error(t, "bad-setting", node.span, "`split` is `every(5)`, `fraction(0.2)`, `column(name)` or the file of the held-out part");
+    trace_error(t, "bad-setting", node.span,
+                "`split` is `every(5)`, `fraction(0.2)`, `column(name)` or the file of the held-out part");
   }
 }
 
@@ -523,18 +544,24 @@ static bool block_setting(Tracer *t, DataPlan *plan, Ast setting) {
   const char *name = name_of(t, node.name);
   const Ast value = ast_child(t->tree, setting, SETTING_value);
   if (!strcmp(name, "file")) {
-    if (ast_kind(t->tree, value) == AST_STRING) plan->file = text_setting(t, value, name);
-    else trace_error(t, "bad-setting", ast_node(t->tree, value)->span, "`file` is a string: `file = \"data.csv\"`");
+    if (ast_kind(t->tree, value) == AST_STRING)
+      plan->file = text_setting(t, value, name);
+    else
+      trace_error(t, "bad-setting", ast_node(t->tree, value)->span, "`file` is a string: `file = \"data.csv\"`");
     plan->file_span = node.span;
   } else if (!strcmp(name, "format")) {
     plan->format = text_setting(t, value, name);
   } else if (!strcmp(name, "separator")) {
     const char *text = text_setting(t, value, name);
-    if (text && strlen(text) == 1) plan->separator = text[0];
-    else if (text) trace_error(t, "bad-setting", node.span, "`separator` is one character");
+    if (text && strlen(text) == 1)
+      plan->separator = text[0];
+    else if (text)
+      trace_error(t, "bad-setting", node.span, "`separator` is one character");
   } else if (!strcmp(name, "header")) {
-    if (ast_kind(t->tree, value) == AST_BOOL) plan->header = ast_node(t->tree, value)->flag;
-    else trace_error(t, "bad-setting", node.span, "`header` is `true` or `false`");
+    if (ast_kind(t->tree, value) == AST_BOOL)
+      plan->header = ast_node(t->tree, value)->flag;
+    else
+      trace_error(t, "bad-setting", node.span, "`header` is `true` or `false`");
   } else if (!strcmp(name, "split")) {
     split_setting(t, plan, value);
   } else if (!strcmp(name, "size")) {
@@ -574,12 +601,17 @@ static void implied_lines(Tracer *t, DataWalk *w) {
     if (slot->kind > SLOT_TARGET || shape_dims(g, slot->shape)->dims[0] != DIM_BATCH - w->number) continue;
     if (earlier_line(w->plan, slot->name, w->plan->lines.count) >= 0) continue;
     if (w->plan->size) {
-      Diag *d = trace_error(t, "not-drawn", slot->span, "`%s` is not drawn in the data block, which reads no file", slot->name);
+      Diag *d = trace_error(t, "not-drawn", slot->span, "`%s` is not drawn in the data block, which reads no file",
+                            slot->name);
       diag_note(t->s, d, w->plan->span, "the block");
       continue;
     }
-    DataLine line = {.name = keep_text(t, slot->name), .slot = (int32_t)i, .source = DATA_COLUMNS, .implied = true,
-                     .missing = (uint8_t)w->plan->missing, .span = slot->span};
+    DataLine line = {.name = keep_text(t, slot->name),
+                     .slot = (int32_t)i,
+                     .source = DATA_COLUMNS,
+                     .implied = true,
+                     .missing = (uint8_t)w->plan->missing,
+                     .span = slot->span};
     vec_push(&line.names, keep_text(t, slot->name));
     vec_push(&w->plan->lines, line);
   }

@@ -16,7 +16,8 @@ static bool differentiable(Tracer *t, Value *x, Span span) {
     return false;
   }
   if (prim == P_MARK || prim == P_SLOT) return true;
-  Diag *d = trace_error(t, "grad-by-expression", span, "derivatives are taken by a name: an input, a `let`, a parameter, an instance");
+  Diag *d = trace_error(t, "grad-by-expression", span,
+                        "derivatives are taken by a name: an input, a `let`, a parameter, an instance");
   note_value(t, d, *x, span, "the second argument");
   diag_hint(t->s, d, "name it first: `let v = ...`, use `v` in the first argument, then `grad(e, v)`");
   return false;
@@ -68,7 +69,8 @@ static bool scalar_of(Tracer *t, Value *e, Span span) {
   if (!value_to_float(t, e, span)) return false;
   const Dims dims = value_dims(t, *e);
   if (!dims.rank) return true;
-  Diag *d = trace_error(t, "not-a-scalar", span, "a scalar of the example is differentiated; found %s", value_describe(t, *e));
+  Diag *d = trace_error(t, "not-a-scalar", span, "a scalar of the example is differentiated; found %s",
+                        value_describe(t, *e));
   note_value(t, d, *e, span, "it");
   diag_hint(t->s, d, "take `sum(e)`, or `mean(e)`");
   return false;
@@ -102,15 +104,17 @@ static bool direction(Tracer *t, Value *v, Value x, Span span) {
   if (!tensors_unify(t, both, 2, true, span) || !tensors_align(t, both, 2, true, span, "a direction")) return false;
   const Dims got = value_dims(t, both[0]);
   if (dims_equal(&want, &got) && both[0].batched == x.batched) return *v = both[0], true;
-  trace_error(t, "shape-mismatch", span, "a direction has the shape of what is differentiated by, %s; found %s", dims_text(t, &want), value_describe(t, *v));
+  trace_error(t, "shape-mismatch", span, "a direction has the shape of what is differentiated by, %s; found %s",
+              dims_text(t, &want), value_describe(t, *v));
   return false;
 }
 
-/* Forwards by going backwards twice: with g(u) the gradient of sum(e * u), linear in u, the gradient of sum(g(u) * v) by
- * u is the derivative of e along v. */
+/* Forwards by going backwards twice: with g(u) the gradient of sum(e * u), linear in u, the gradient of sum(g(u) * v)
+ * by u is the derivative of e along v. */
 Value builtin_jvp(Tracer *t, Call *c) {
   Value e = c->args[0], x = c->args[1], v = c->args[2];
-  if (!value_to_float(t, &e, c->span) || !differentiable(t, &x, c->span) || !direction(t, &v, x, c->span)) return value_poison();
+  if (!value_to_float(t, &e, c->span) || !differentiable(t, &x, c->span) || !direction(t, &v, x, c->span))
+    return value_poison();
   Value u = e;
   u.node = build_mark(t->graph, build_full(t->graph, value_type(t, e), 1, node_shape(t->graph, e.node)));
   return pull(t, pull(t, e, u.node, x, c->span), v.node, u, c->span);
@@ -118,7 +122,8 @@ Value builtin_jvp(Tracer *t, Call *c) {
 
 Value builtin_hvp(Tracer *t, Call *c) {
   Value e = c->args[0], x = c->args[1], v = c->args[2];
-  if (!scalar_of(t, &e, c->span) || !differentiable(t, &x, c->span) || !direction(t, &v, x, c->span)) return value_poison();
+  if (!scalar_of(t, &e, c->span) || !differentiable(t, &x, c->span) || !direction(t, &v, x, c->span))
+    return value_poison();
   return pull(t, pull(t, e, NODE_NONE, x, c->span), v.node, x, c->span);
 }
 
@@ -128,8 +133,10 @@ enum { JACOBIAN_LIMIT = 256 };
 static Value jacobian(Tracer *t, Value e, Value x, Span span) {
   const Dims rows = value_dims(t, e), columns = value_dims(t, x);
   int64_t count;
-  if (!dims_size(&rows, 1, &count) || count > JACOBIAN_LIMIT || count < 1 || rows.rank + columns.rank + x.batched > GRAPH_MAX_RANK) {
-    trace_limit(t, "no-meaning", span, "the derivatives of %s by %s have no meaning yet: at most %d rows", dims_text(t, &rows), dims_text(t, &columns), JACOBIAN_LIMIT);
+  if (!dims_size(&rows, 1, &count) || count > JACOBIAN_LIMIT || count < 1 ||
+      rows.rank + columns.rank + x.batched > GRAPH_MAX_RANK) {
+    trace_limit(t, "no-meaning", span, "the derivatives of %s by %s have no meaning yet: at most %d rows",
+                dims_text(t, &rows), dims_text(t, &columns), JACOBIAN_LIMIT);
     return value_poison();
   }
   const Dims flat = {1, {count}};

@@ -7,10 +7,10 @@
 static bool known(Value v) { return v.kind == V_NUMBER || v.kind == V_BOOL; }
 static double number_of(Value v) { return v.kind == V_BOOL ? v.truth : v.number; }
 
-static const Prim op_prims[OP_COUNT] = {[OP_OR] = P_OR,   [OP_AND] = P_AND, [OP_LT] = P_LT,   [OP_LE] = P_LE,
-                                        [OP_GT] = P_LT,   [OP_GE] = P_LE,   [OP_EQ] = P_EQ,   [OP_NE] = P_NE,
-                                        [OP_ADD] = P_ADD, [OP_SUB] = P_SUB, [OP_MUL] = P_MUL, [OP_DIV] = P_DIV,
-                                        [OP_POW] = P_POW};
+static const Prim op_prims[OP_COUNT] = {
+    [OP_OR] = P_OR,   [OP_AND] = P_AND, [OP_LT] = P_LT,  [OP_LE] = P_LE,   [OP_GT] = P_LT,
+    [OP_GE] = P_LE,   [OP_EQ] = P_EQ,   [OP_NE] = P_NE,  [OP_ADD] = P_ADD, [OP_SUB] = P_SUB,
+    [OP_MUL] = P_MUL, [OP_DIV] = P_DIV, [OP_POW] = P_POW};
 
 static const char *op_title(Tracer *t, AstOp op) { return text_of(t, "`%s`", ast_op_word(op)); }
 
@@ -31,7 +31,9 @@ static Value fold_binary(Tracer *t, AstOp op, Value a, Value b, Span span) {
   case OP_NE: return value_bool(x != y, span);
   case OP_AND: return value_bool(x != 0 && y != 0, span);
   case OP_OR: return value_bool(x != 0 || y != 0, span);
-  default: trace_error(t, "not-a-number", span, "`%s` has no meaning between numbers", ast_op_word(op)); return value_poison();
+  default:
+    trace_error(t, "not-a-number", span, "`%s` has no meaning between numbers", ast_op_word(op));
+    return value_poison();
   }
 }
 
@@ -42,14 +44,22 @@ static bool power_known(Tracer *t, Value a, double n, Span span, Value *out) {
   if (n == 0) return *out = a, out->node = build_full(g, value_type(t, a), 1, node_shape(g, x)), true;
   if (n == 1) return *out = a, true;
   const Node square = fabs(n) == 2 || n == 3 || n == 4 ? build_mul(g, x, x) : NODE_NONE;
-  if (n == 2) x = square;
-  else if (n == 3) x = build_mul(g, square, x);
-  else if (n == 4) x = build_mul(g, square, square);
-  else if (n == 0.5) x = build_unary(g, P_SQRT, x);
-  else if (n == -0.5) x = build_unary(g, P_RSQRT, x);
-  else if (n == -1) x = build_div(g, build_like(g, x, 1), x);
-  else if (n == -2) x = build_div(g, build_like(g, x, 1), square);
-  else return false;
+  if (n == 2)
+    x = square;
+  else if (n == 3)
+    x = build_mul(g, square, x);
+  else if (n == 4)
+    x = build_mul(g, square, square);
+  else if (n == 0.5)
+    x = build_unary(g, P_SQRT, x);
+  else if (n == -0.5)
+    x = build_unary(g, P_RSQRT, x);
+  else if (n == -1)
+    x = build_div(g, build_like(g, x, 1), x);
+  else if (n == -2)
+    x = build_div(g, build_like(g, x, 1), square);
+  else
+    return false;
   *out = value_tensor(t, x, a.batched, span);
   return true;
 }
@@ -67,12 +77,14 @@ static Value power(Tracer *t, Value a, Value b, Span span) {
     if (!value_to_float(t, &both[i], span)) return value_poison();
   }
   if (!tensors_align(t, both, 2, false, span, "`^`")) return value_poison();
-  return value_tensor(t, build_binary(t->graph, P_POW, both[0].node, both[1].node), both[0].batched || both[1].batched, span);
+  return value_tensor(t, build_binary(t->graph, P_POW, both[0].node, both[1].node), both[0].batched || both[1].batched,
+                      span);
 }
 
 static Value elementwise2(Tracer *t, Prim prim, Value *both, Span span, const char *what) {
   if (!tensors_align(t, both, 2, false, span, what)) return value_poison();
-  return value_tensor(t, build_binary(t->graph, prim, both[0].node, both[1].node), both[0].batched || both[1].batched, span);
+  return value_tensor(t, build_binary(t->graph, prim, both[0].node, both[1].node), both[0].batched || both[1].batched,
+                      span);
 }
 
 static bool make_logical(Tracer *t, Value *v, Span at) {

@@ -12,7 +12,8 @@ static Value marked_tensor(Tracer *t, Value v, int mark) {
     const Dims dims = value_dims(t, v);
     v = tensor_expand(t, v, &dims, true, DIM_BATCH);
   }
-  if (node_prim(t->graph, v.node) != P_SLOT && node_prim(t->graph, v.node) != P_MARK) v.node = build_mark(t->graph, v.node);
+  if (node_prim(t->graph, v.node) != P_SLOT && node_prim(t->graph, v.node) != P_MARK)
+    v.node = build_mark(t->graph, v.node);
   return v;
 }
 
@@ -34,7 +35,9 @@ void env_bind_owned(Tracer *t, Env *env, Name name, Value value, Owned *owned, S
   env->head = b;
 }
 
-void env_bind(Tracer *t, Env *env, Name name, Value value, Span span) { env_bind_owned(t, env, name, value, NULL, span); }
+void env_bind(Tracer *t, Env *env, Name name, Value value, Span span) {
+  env_bind_owned(t, env, name, value, NULL, span);
+}
 
 Binding *env_find(const Env *env, Name name) {
   for (Binding *b = env->head; b; b = b->next) {
@@ -117,7 +120,8 @@ bool bind_pattern(Tracer *t, Env *env, Ast pattern, Value value, bool is_let) {
   const uint32_t count = ast_count(t->tree, list);
   Value *parts = values_new(t, count);
   const bool fits = !value_bad(value) && parts_of(t, value, count, parts, node->span);
-  for (uint32_t i = 0; i < count; i++) bind_pattern(t, env, ast_child(t->tree, list, i), fits ? parts[i] : value_poison(), is_let);
+  for (uint32_t i = 0; i < count; i++)
+    bind_pattern(t, env, ast_child(t->tree, list, i), fits ? parts[i] : value_poison(), is_let);
   return fits;
 }
 
@@ -180,7 +184,8 @@ static bool word_value(Tracer *t, const char *name, Span span, Value *out) {
   if (!strcmp(name, "nan")) return *out = value_number(NAN, false, span), true;
   if (!strcmp(name, "none")) return *out = (Value){.kind = V_NONE, .span = span}, true;
   if (!strcmp(name, "batch")) return *out = (Value){.kind = V_BATCH, .span = span}, true;
-  if (!strcmp(name, "same") || !strcmp(name, "valid") || !strcmp(name, "example")) return *out = value_text(name, span), true;
+  if (!strcmp(name, "same") || !strcmp(name, "valid") || !strcmp(name, "example"))
+    return *out = value_text(name, span), true;
   const bool zeros = !strcmp(name, "zeros"), ones = !strcmp(name, "ones");
   const Value number = value_number(ones, true, span);
   if (zeros || ones) return *out = dist_value(t, D_CONSTANT, number, number, span), true;

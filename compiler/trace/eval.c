@@ -39,7 +39,8 @@ static Value eval_field(Tracer *t, Ast e, Env *env) {
     return builtin_transpose(t, &(Call){builtin_get(BUILTIN_transpose), args, node.span});
   }
   Diag *d = trace_error(t, "unknown-field", node.name_span, "%s has no part `%s`", value_describe(t, base), name);
-  if (value_is_numeric(base)) diag_hint(t->s, d, "functions are applied: `%s(x)` or `x |> %s`; `x.T` alone swaps the last two axes", name, name);
+  if (value_is_numeric(base))
+    diag_hint(t->s, d, "functions are applied: `%s(x)` or `x |> %s`; `x.T` alone swaps the last two axes", name, name);
   return value_poison();
 }
 
@@ -115,7 +116,8 @@ Value eval(Tracer *t, Ast e, Env *env) {
 static void eval_let(Tracer *t, Ast item, Env *env) {
   Value v = eval(t, ast_child(t->tree, item, LET_value), env);
   const Ast type = ast_child(t->tree, item, LET_type), pattern = ast_child(t->tree, item, LET_pattern);
-  if (type.id && !value_bad(v) && !type_match(t, type, &v, env, "the value", ast_node(t->tree, item)->span)) v = value_poison();
+  if (type.id && !value_bad(v) && !type_match(t, type, &v, env, "the value", ast_node(t->tree, item)->span))
+    v = value_poison();
   bind_pattern(t, env, pattern, v, true);
 }
 
@@ -137,11 +139,13 @@ Value eval_block(Tracer *t, Ast block, Env *env) {
   for (uint32_t i = 0; i < n; i++) {
     const Ast item = ast_child(t->tree, list, i);
     const AstKind kind = ast_kind(t->tree, item);
-    const bool statement = kind == AST_LET || kind == AST_PARAM || kind == AST_STATE || kind == AST_ASSIGN || kind == AST_ERROR;
+    const bool statement =
+        kind == AST_LET || kind == AST_PARAM || kind == AST_STATE || kind == AST_ASSIGN || kind == AST_ERROR;
     if (i + 1 == n && !statement) return eval(t, item, &inner);
     eval_statement(t, item, &inner);
   }
   if (t->s->errors) return value_poison();
-  trace_error(t, "no-value", ast_node(t->tree, block)->span, "this block has no value: its last line must be an expression");
+  trace_error(t, "no-value", ast_node(t->tree, block)->span,
+              "this block has no value: its last line must be an expression");
   return value_poison();
 }

@@ -23,7 +23,8 @@ static Value index_slice(Tracer *t, Value v, uint32_t axis, Ast slice, Env *env)
     return value_poison();
   }
   int64_t from, to, by = 1;
-  if (!slice_end(t, start, env, extent, 0, &from) || !slice_end(t, stop, env, extent, extent, &to)) return value_poison();
+  if (!slice_end(t, start, env, extent, 0, &from) || !slice_end(t, stop, env, extent, extent, &to))
+    return value_poison();
   if (step.id && !value_whole(t, eval(t, step, env), &by, "the step of a slice", at)) return value_poison();
   if (by < 1) {
     Diag *d = trace_error(t, "bad-step", at, "the step of a slice must be 1 or more; found %lld", (long long)by);
@@ -42,7 +43,8 @@ static bool place_in(Tracer *t, double number, int64_t extent, int64_t *index, S
   return false;
 }
 
-/* The elements of an axis that an integer array names: a product with one-hot rows. Exact, as all but one term are 0. */
+/* The elements of an axis that an integer array names: a product with one-hot rows. Exact, as all but one term are 0.
+ */
 Value op_gather(Tracer *t, Value v, uint32_t axis, Value index, Span span) {
   const Dims have = value_dims(t, v), places = value_dims(t, index);
   if (dim_is_batch(have.dims[axis])) {
@@ -115,8 +117,8 @@ static Value index_tensor(Tracer *t, Value v, Ast list, Env *env, Span span) {
   }
   const Dims dims = value_dims(t, v);
   if (used > dims.rank) {
-    Diag *d = trace_error(t, "too-many-indices", span, "%u indices for %s, which has %u ax%s", used, dims_text(t, &dims), dims.rank,
-                          dims.rank == 1 ? "is" : "es");
+    Diag *d = trace_error(t, "too-many-indices", span, "%u indices for %s, which has %u ax%s", used,
+                          dims_text(t, &dims), dims.rank, dims.rank == 1 ? "is" : "es");
     note_value(t, d, v, span, "the array");
     return value_poison();
   }

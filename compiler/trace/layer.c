@@ -68,9 +68,10 @@ bool closure_makes_instance(Tracer *t, const Closure *c) {
 Value instance_of_let(Tracer *t, Value v, Name name, Span span) {
   if (v.kind != V_FUNCTION || !closure_makes_instance(t, v.closure)) return v;
   if (closure_kind(t, v.closure) == AST_LAYER && !v.closure->called) {
-    Diag *d = trace_error(t, "bare-layer", v.span, "`let %s = %s` names a layer, it makes no instance of it", name_of(t, name),
-                          closure_name(t, v.closure));
-    diag_hint(t->s, d, "call it with what it needs beside its input: `let %s = %s()`", name_of(t, name), closure_name(t, v.closure));
+    Diag *d = trace_error(t, "bare-layer", v.span, "`let %s = %s` names a layer, it makes no instance of it",
+                          name_of(t, name), closure_name(t, v.closure));
+    diag_hint(t->s, d, "call it with what it needs beside its input: `let %s = %s()`", name_of(t, name),
+              closure_name(t, v.closure));
     return value_poison();
   }
   if (!t->frame) return v;
@@ -137,7 +138,8 @@ Value owned_value(Tracer *t, Owned *owned, Span span) {
   Value other;
   if (t->applied && bundle_value(t, owned, &other)) return other;
   if (t->graph_index == GRAPH_TRAIN && owned->current.id) return value_tensor(t, owned->current, false, span);
-  if (t->graph_index == GRAPH_EVAL && owned->average) return value_tensor(t, build_slot(t->graph, owned->average - 1), false, span);
+  if (t->graph_index == GRAPH_EVAL && owned->average)
+    return value_tensor(t, build_slot(t->graph, owned->average - 1), false, span);
   return value_tensor(t, build_slot(t->graph, owned->slot), false, span);
 }
 
@@ -172,21 +174,24 @@ bool owned_init(Tracer *t, Ast value, Env *env, const Owned *owned, const char *
     v = call_value(t, v, args, count, span);
   }
   /* A primitive's name alone: `~ normal`. */
-  if (v.kind == V_FUNCTION && v.closure->kind == C_BUILTIN && !closure_lacking(t, v.closure)) v = call_value(t, v, NULL, 0, span);
+  if (v.kind == V_FUNCTION && v.closure->kind == C_BUILTIN && !closure_lacking(t, v.closure))
+    v = call_value(t, v, NULL, 0, span);
   if (v.kind == V_DISTRIBUTION) {
     v = op_draw(t, v, d, false, 0, span);
   } else if (v.kind == V_INSTANCE) {
     trace_limit(t, "no-meaning", span, "a state that starts as a copy of an instance has no meaning yet");
     v = value_poison();
   } else if (!value_bad(v)) {
-    Diag *diag = trace_error(t, "not-a-distribution", span, "a distribution is needed behind `~`; found %s", value_describe(t, v));
+    Diag *diag = trace_error(t, "not-a-distribution", span, "a distribution is needed behind `~`; found %s",
+                             value_describe(t, v));
     if (v.kind == V_NUMBER) diag_hint(t->s, diag, "`~ constant(%g)` starts from a number", v.number);
     v = value_poison();
   }
   if (!value_bad(v)) {
     const Type type = (Type)t->graph->slots.data[owned->slot].type;
     v = value_cast(t, v, type);
-    graph_add_output(t->graph, (Output){.kind = OUT_SLOT, .name = path, .node = v.node, .slot = owned->slot, .span = span});
+    graph_add_output(t->graph,
+                     (Output){.kind = OUT_SLOT, .name = path, .node = v.node, .slot = owned->slot, .span = span});
   }
   t->draw_name = NULL;
   t->graph = graph, t->graph_index = index, t->in_model = in_model;
@@ -211,8 +216,13 @@ static Owned *owned_new(Tracer *t, Instance *instance, const AstNode *node, Slot
   const char *name = name_of(t, node->name);
   const char *join = kind == SLOT_OPTIMIZER || kind == SLOT_METRIC ? "/" : ".";
   const char *path = *instance->path ? text_of(t, "%s%s%s", instance->path, join, name) : name;
-  owned->slot = slot_add(t, (Slot){.kind = kind, .name = path, .of = t->frame->of, .type = declared->element, .classes = declared->classes,
-                                   .shape = shape_of(t->graphs[GRAPH_INIT], &declared->dims), .span = node->span});
+  owned->slot = slot_add(t, (Slot){.kind = kind,
+                                   .name = path,
+                                   .of = t->frame->of,
+                                   .type = declared->element,
+                                   .classes = declared->classes,
+                                   .shape = shape_of(t->graphs[GRAPH_INIT], &declared->dims),
+                                   .span = node->span});
   if (instance->last_owned)
     instance->last_owned->next = owned;
   else
@@ -227,7 +237,8 @@ void eval_owned(Tracer *t, Ast item, Env *env) {
   const Ast value = ast_child(t->tree, item, is_state ? STATE_value : PARAM_value);
   Frame *frame = t->frame;
   if (!frame || !frame->owns) {
-    Diag *d = trace_error(t, "no-owner", node.span, "a `%s` cannot stand here: only a layer or a model owns one", is_state ? "state" : "param");
+    Diag *d = trace_error(t, "no-owner", node.span, "a `%s` cannot stand here: only a layer or a model owns one",
+                          is_state ? "state" : "param");
     diag_hint(t->s, d, "make the `fn` a `layer`");
     env_bind(t, env, node.name, value_poison(), node.name_span);
     return;
@@ -243,12 +254,17 @@ void eval_owned(Tracer *t, Ast item, Env *env) {
     if (whole.kind == V_INSTANCE) return env_bind(t, env, node.name, bundle_state(t, &node, whole), node.name_span);
   }
   if (!owned) {
-    owned = owned_new(t, frame->instance, &node, !is_state ? SLOT_PARAM : frame->kind ? frame->kind : SLOT_STATE, &declared);
+    owned = owned_new(t, frame->instance, &node,
+                      !is_state     ? SLOT_PARAM
+                      : frame->kind ? frame->kind
+                                    : SLOT_STATE,
+                      &declared);
     if (!owned_init(t, value, env, owned, t->graphs[GRAPH_INIT]->slots.data[owned->slot].name))
       return env_bind(t, env, node.name, value_poison(), node.name_span);
   } else if (!dims_equal(&owned->dims, &declared.dims)) {
-    Diag *d = trace_error(t, "shape-mismatch", node.span, "`%s` was made with shape %s at the first use of `%s`; this use needs %s",
-                          name_of(t, node.name), dims_text(t, &owned->dims), frame->instance->path, dims_text(t, &declared.dims));
+    Diag *d = trace_error(
+        t, "shape-mismatch", node.span, "`%s` was made with shape %s at the first use of `%s`; this use needs %s",
+        name_of(t, node.name), dims_text(t, &owned->dims), frame->instance->path, dims_text(t, &declared.dims));
     diag_hint(t->s, d, "an instance is shared by all its uses; make a second one for another shape");
     env_bind(t, env, node.name, value_poison(), node.name_span);
     return;
@@ -292,14 +308,18 @@ void eval_assign(Tracer *t, Ast item, Env *env) {
     Diag *d = trace_error(t, "not-a-state", node.span, "`%s` is %s: only a state can be written", name,
                           b->owned ? "a parameter" : "a value");
     diag_note(t->s, d, b->span, "it is defined here");
-    diag_hint(t->s, d, b->owned ? "parameters are written by an optimiser; for a value that the model updates itself use `state`"
-                                : "for a new value under the same name use `let %s = ...`", name);
+    diag_hint(t->s, d,
+              b->owned ? "parameters are written by an optimiser; for a value that the model updates itself use `state`"
+                       : "for a new value under the same name use `let %s = ...`",
+              name);
     return;
   }
   if (value_bad(v) || !value_to_tensor(t, &v, t->graph->float_type, node.span)) return;
   Owned *owned = b->owned;
   if (v.batched) {
-    Diag *d = trace_error(t, "batched-state", node.span, "the state `%s` is one for all examples, the new value is one for each: reduce it over batch", name);
+    Diag *d = trace_error(t, "batched-state", node.span,
+                          "the state `%s` is one for all examples, the new value is one for each: reduce it over batch",
+                          name);
     note_batched(t, d, v, node.span);
     diag_hint(t->s, d, "for example `mean(x, over = batch)`");
     return;
@@ -308,11 +328,13 @@ void eval_assign(Tracer *t, Ast item, Env *env) {
     trace_error(t, "written-twice", node.span, "the state `%s` is written a second time", name);
     return;
   }
-  Value both[2] = {v, value_tensor(t, build_full(t->graph, value_type(t, v), 0, shape_of(t->graph, &owned->dims)), false, b->span)};
+  Value both[2] = {
+      v, value_tensor(t, build_full(t->graph, value_type(t, v), 0, shape_of(t->graph, &owned->dims)), false, b->span)};
   if (!tensors_align(t, both, 2, true, node.span, "`<-`")) return;
   const Dims got = value_dims(t, both[0]);
   if (!dims_equal(&got, &owned->dims)) {
-    trace_error(t, "shape-mismatch", node.span, "the state `%s` has shape %s, the new value %s", name, dims_text(t, &owned->dims), dims_text(t, &got));
+    trace_error(t, "shape-mismatch", node.span, "the state `%s` has shape %s, the new value %s", name,
+                dims_text(t, &owned->dims), dims_text(t, &got));
     return;
   }
   if (owned->pass != t->pass) owned->written.count = 0;
@@ -330,7 +352,11 @@ void states_write(Tracer *t) {
       for (uint32_t k = 1; k < o->written.count; k++) sum = build_add(t->graph, sum, o->written.data[k]);
       if (o->written.count > 1 && type_is_float(node_type(t->graph, sum)))
         sum = build_div(t->graph, sum, build_like(t->graph, sum, o->written.count));
-      graph_add_output(t->graph, (Output){.kind = OUT_SLOT, .name = t->graph->slots.data[o->slot].name, .node = sum, .slot = o->slot, .span = o->span});
+      graph_add_output(t->graph, (Output){.kind = OUT_SLOT,
+                                          .name = t->graph->slots.data[o->slot].name,
+                                          .node = sum,
+                                          .slot = o->slot,
+                                          .span = o->span});
     }
   }
 }
@@ -349,7 +375,8 @@ Value instance_field(Tracer *t, Instance *instance, Name name, Span span) {
   Diag *d = trace_error(t, "unknown-field", span, "`%s` has no parameter `%s`%s", instance->path, name_of(t, name),
                         instance->runs ? "" : " yet: it has not been used");
   Text names = {0};
-  for (const Owned *o = instance->owned; o; o = o->next) text_printf(&names, "%s`%s`", names.length ? ", " : "", name_of(t, o->name));
+  for (const Owned *o = instance->owned; o; o = o->next)
+    text_printf(&names, "%s`%s`", names.length ? ", " : "", name_of(t, o->name));
   if (names.length) diag_hint(t->s, d, "it has %s", text_get(&names));
   text_free(&names);
   if (!instance->runs) diag_hint(t->s, d, "an instance makes its parameters at its first use; look at them behind it");
@@ -383,5 +410,9 @@ static uint32_t owned_of(Tracer *t, Instance *instance, SlotKind kind, Owned ***
 }
 
 /* All parameters of an instance and of what is within it; NULL: of the model. */
-uint32_t instance_parameters(Tracer *t, Instance *instance, Owned ***list) { return owned_of(t, instance, SLOT_PARAM, list); }
-uint32_t instance_states(Tracer *t, Instance *instance, Owned ***list) { return owned_of(t, instance, SLOT_STATE, list); }
+uint32_t instance_parameters(Tracer *t, Instance *instance, Owned ***list) {
+  return owned_of(t, instance, SLOT_PARAM, list);
+}
+uint32_t instance_states(Tracer *t, Instance *instance, Owned ***list) {
+  return owned_of(t, instance, SLOT_STATE, list);
+}

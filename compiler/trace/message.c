@@ -53,11 +53,11 @@ static Diag *emit(Tracer *t, DiagKind kind, const char *slug, Span span, const c
   return d;
 }
 
-#define EMIT(kind)                                      \
-  va_list args;                                         \
-  va_start(args, format);                               \
-  const char *text = format_list(t, format, args);      \
-  va_end(args);                                         \
+#define EMIT(kind)                                                                                                     \
+  va_list args;                                                                                                        \
+  va_start(args, format);                                                                                              \
+  const char *text = format_list(t, format, args);                                                                     \
+  va_end(args);                                                                                                        \
   return emit(t, (kind), slug, span, text)
 
 Diag *trace_error(Tracer *t, const char *slug, Span span, const char *format, ...) { EMIT(DIAG_ERROR); }

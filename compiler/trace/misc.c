@@ -31,7 +31,8 @@ Value builtin_shape(Tracer *t, Call *c) {
   const Dims dims = value_dims(t, x);
   Value out = {.kind = V_TUPLE, .count = dims.rank, .items = values_new(t, dims.rank), .span = c->span};
   for (uint32_t i = 0; i < dims.rank; i++)
-    out.items[i] = dim_is_batch(dims.dims[i]) ? (Value){.kind = V_BATCH, .span = c->span} : value_number((double)dims.dims[i], true, c->span);
+    out.items[i] = dim_is_batch(dims.dims[i]) ? (Value){.kind = V_BATCH, .span = c->span}
+                                              : value_number((double)dims.dims[i], true, c->span);
   return out;
 }
 
@@ -85,7 +86,8 @@ Value builtin_across(Tracer *t, Call *c) {
   Value x = c->args[0];
   if (!value_to_tensor(t, &x, TYPE_COUNT, c->span)) return value_poison();
   if (!x.batched) {
-    Diag *d = trace_error(t, "not-batched", c->span, "`across` puts all examples side by side; found a value that is the same for all");
+    Diag *d = trace_error(t, "not-batched", c->span,
+                          "`across` puts all examples side by side; found a value that is the same for all");
     note_value(t, d, x, c->span, "it");
     return value_poison();
   }

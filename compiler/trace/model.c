@@ -21,7 +21,8 @@ bool model_choose(Tracer *t) {
     Diag *d = diag_error(t->s, "no-model", (Span){at.begin, at.begin}, "this file defines no model");
     diag_hint(t->s, d, "a model is `model name { input x: [4] ... }`; `gradc new` writes one to start from");
   } else if (!t->model.id) {
-    Diag *d = diag_error(t->s, "no-model", (Span){at.begin, at.begin}, "this file defines no model `%s`", t->options->model);
+    Diag *d =
+        diag_error(t->s, "no-model", (Span){at.begin, at.begin}, "this file defines no model `%s`", t->options->model);
     const char *near = near_find(t->options->model, names.data, names.count);
     diag_hint(t->s, d, near ? "did you mean `%s`?" : "it defines `%s`", near ? near : names.data[0]);
   }
@@ -50,7 +51,8 @@ static void eval_input(Tracer *t, Ast item, Env *env) {
   }
   for (uint32_t i = 0; i < declared.dims.rank; i++) {
     if (!dim_is_batch(declared.dims.dims[i]) && declared.dims.dims[i] > 0) continue;
-    trace_error(t, "bad-extent", node.span, "an input's extents are known and not 0; found %s", dims_text(t, &declared.dims));
+    trace_error(t, "bad-extent", node.span, "an input's extents are known and not 0; found %s",
+                dims_text(t, &declared.dims));
     env_bind(t, env, node.name, value_poison(), node.name_span);
     return;
   }
@@ -64,8 +66,12 @@ static void eval_input(Tracer *t, Ast item, Env *env) {
   if (slot == UINT32_MAX) {
     Dims all = {declared.dims.rank + 1, {DIM_BATCH - block}};
     memcpy(all.dims + 1, declared.dims.dims, sizeof *all.dims * declared.dims.rank);
-    slot = slot_add(t, (Slot){.kind = is_target ? SLOT_TARGET : SLOT_INPUT, .name = name, .type = declared.element,
-                              .classes = declared.classes, .shape = shape_of(t->graphs[GRAPH_INIT], &all), .span = node.span});
+    slot = slot_add(t, (Slot){.kind = is_target ? SLOT_TARGET : SLOT_INPUT,
+                              .name = name,
+                              .type = declared.element,
+                              .classes = declared.classes,
+                              .shape = shape_of(t->graphs[GRAPH_INIT], &all),
+                              .span = node.span});
   }
   Value v = value_tensor(t, build_slot(t->graph, slot), true, node.span);
   v.classes = declared.classes;
@@ -123,7 +129,8 @@ bool term_reduce(Tracer *t, Value e, Value weight, Span at, Span weight_at, Node
     fits = extent == 1 || extent == all.dims[all.rank - 1 - i];
   }
   if (!fits) {
-    Diag *d = trace_error(t, "weight-mismatch", weight_at, "a weight has the shape of its loss or is broadcast to it; found %s beside %s",
+    Diag *d = trace_error(t, "weight-mismatch", weight_at,
+                          "a weight has the shape of its loss or is broadcast to it; found %s beside %s",
                           dims_text(t, &given), dims_text(t, &wanted));
     note_value(t, d, e, at, "the loss");
     return false;
@@ -156,15 +163,19 @@ static const char *callee_name(Tracer *t, Ast e) {
   return kind == AST_NAME || kind == AST_FIELD ? name_of(t, ast_node(t->tree, e)->name) : "metric";
 }
 
-/* A metric with states: its value, of the states as they are after this batch. It has no weight: the last one counts. */
+/* A metric with states: its value, of the states as they are after this batch. It has no weight: the last one counts.
+ */
 static void final_metric(Tracer *t, Value e, Term *term, Span at, bool metric, Ast weight) {
   if (value_bad(e) || !value_to_float(t, &e, at)) return;
   if (!metric || weight.id) {
-    trace_error(t, "final-metric", at, metric ? "a metric with states takes no `weight`: it has its own sums" : "a metric with states cannot be a loss");
+    trace_error(t, "final-metric", at,
+                metric ? "a metric with states takes no `weight`: it has its own sums"
+                       : "a metric with states cannot be a loss");
     return;
   }
   if (value_dims(t, e).rank) {
-    trace_limit(t, "no-meaning", at, "a metric whose value is an array has no meaning yet; found %s", value_describe(t, e));
+    trace_limit(t, "no-meaning", at, "a metric whose value is an array has no meaning yet; found %s",
+                value_describe(t, e));
     return;
   }
   term->sum = value_cast(t, e, TYPE_F64).node;
@@ -248,10 +259,13 @@ static void bind_settings(Tracer *t, Env *env) {
       if (fallback.id)
         v = eval(t, fallback, env);
       else
-        diag_hint(t->s, trace_error(t, "setting-without-value", node.span, "the setting `%s` of the model has no value", name),
-                  "give it a default: `%s = 64`", name);
+        diag_hint(
+            t->s,
+            trace_error(t, "setting-without-value", node.span, "the setting `%s` of the model has no value", name),
+            "give it a default: `%s = 64`", name);
     }
-    if (type.id && !value_bad(v) && !type_match(t, type, &v, env, text_of(t, "the setting `%s`", name), node.span)) v = value_poison();
+    if (type.id && !value_bad(v) && !type_match(t, type, &v, env, text_of(t, "the setting `%s`", name), node.span))
+      v = value_poison();
     if (!value_bad(v)) setting_list(t, name, v);
     env_bind(t, env, node.name, v, node.name_span);
   }

@@ -4,8 +4,9 @@
 #include "call.h"
 #include "near.h"
 
-static const char *const train_words[] = {"optimizer", "batch",      "epochs", "steps", "clip_norm", "clip_value", "seed",
-                                          "accumulate", "average",    "start",  "freeze", "loss",     "parameters", "every"};
+static const char *const train_words[] = {"optimizer",  "batch", "epochs",     "steps",   "clip_norm",
+                                          "clip_value", "seed",  "accumulate", "average", "start",
+                                          "freeze",     "loss",  "parameters", "every"};
 
 static Ast train_settings(Tracer *t) { return ast_child(t->tree, t->train, TRAIN_settings); }
 
@@ -40,7 +41,8 @@ static Value setting_value(Tracer *t, const char *name, Span *at) {
 
 static bool is_all(Tracer *t, const char *name) {
   const Ast setting = train_setting(t, name), value = ast_child(t->tree, setting, SETTING_value);
-  return setting.id && ast_kind(t->tree, value) == AST_NAME && !strcmp(name_of(t, ast_node(t->tree, value)->name), "all");
+  return setting.id && ast_kind(t->tree, value) == AST_NAME &&
+         !strcmp(name_of(t, ast_node(t->tree, value)->name), "all");
 }
 
 static bool whole_setting(Tracer *t, const char *name, int64_t least, int64_t *out) {
@@ -50,7 +52,8 @@ static bool whole_setting(Tracer *t, const char *name, int64_t least, int64_t *o
   if (v.kind == V_ABSENT) return false;
   if (!value_whole(t, v, &whole, text_of(t, "`%s`", name), at)) return false;
   if (whole < least) {
-    trace_error(t, "bad-setting", at, "`%s` must be %lld or more; found %lld", name, (long long)least, (long long)whole);
+    trace_error(t, "bad-setting", at, "`%s` must be %lld or more; found %lld", name, (long long)least,
+                (long long)whole);
     return false;
   }
   *out = whole;
@@ -71,7 +74,8 @@ static void check_words(Tracer *t) {
     if (known) continue;
     Diag *d = trace_error(t, "unknown-setting", node->name_span, "`train` has no setting `%s`", name);
     const char *near = near_find(name, train_words, count);
-    if (near) diag_hint(t->s, d, "did you mean `%s`?", near);
+    if (near)
+      diag_hint(t->s, d, "did you mean `%s`?", near);
     else if (!strcmp(name, "rate") || !strcmp(name, "learning_rate") || !strcmp(name, "lr"))
       diag_hint(t->s, d, "the rate is the optimiser's: `optimizer = adam(rate = 1e-3)`");
   }
@@ -140,14 +144,17 @@ static void must_match(Tracer *t, const char *pattern, Owned **list, uint32_t co
   }
   Diag *d = trace_error(t, "no-match", at, "no parameter is called \"%s\"", pattern);
   const char *near = near_find(pattern, names.data, names.count);
-  if (near) diag_hint(t->s, d, "did you mean \"%s\"?", near);
-  else if (names.count) diag_hint(t->s, d, "the first parameter is \"%s\"; `*` stands for any text", names.data[0]);
+  if (near)
+    diag_hint(t->s, d, "did you mean \"%s\"?", near);
+  else if (names.count)
+    diag_hint(t->s, d, "the first parameter is \"%s\"; `*` stands for any text", names.data[0]);
   vec_free(&names);
 }
 
 static void check_patterns(Tracer *t, Value patterns, Owned **list, uint32_t count, Span at) {
   if (patterns.kind == V_STRING) must_match(t, patterns.text, list, count, at);
-  for (uint32_t i = 0; patterns.kind != V_STRING && i < patterns.count; i++) must_match(t, patterns.items[i].text, list, count, at);
+  for (uint32_t i = 0; patterns.kind != V_STRING && i < patterns.count; i++)
+    must_match(t, patterns.items[i].text, list, count, at);
 }
 
 const char *train_loss(Tracer *t) {
@@ -203,8 +210,10 @@ static void clip_gradients(Tracer *t, Node *gradients, uint32_t count) {
   }
   if (!squares.id) return;
   const Node limit = build_cast(g, v.node, TYPE_F64), norm = build_unary(g, P_SQRT, squares);
-  const Node scale = build_select(g, build_binary(g, P_LT, limit, norm), build_div(g, limit, norm), build_const(g, TYPE_F64, 1));
-  for (uint32_t i = 0; i < count; i++) gradients[i] = build_mul(g, gradients[i], build_cast(g, scale, node_type(g, gradients[i])));
+  const Node scale =
+      build_select(g, build_binary(g, P_LT, limit, norm), build_div(g, limit, norm), build_const(g, TYPE_F64, 1));
+  for (uint32_t i = 0; i < count; i++)
+    gradients[i] = build_mul(g, gradients[i], build_cast(g, scale, node_type(g, gradients[i])));
 }
 
 /* ---- optimisers ---- */
@@ -247,7 +256,8 @@ static Value with_overrides(Tracer *t, Value v) {
 static bool optimizer_value(Tracer *t, Value v, Rule *rule) {
   if (value_bad(v)) return false;
   if (v.kind != V_FUNCTION || closure_kind(t, v.closure) != AST_OPTIMIZER) {
-    Diag *d = trace_error(t, "not-an-optimizer", rule->span, "an optimiser is needed, such as `adam(1e-3)`; found %s", value_describe(t, v));
+    Diag *d = trace_error(t, "not-an-optimizer", rule->span, "an optimiser is needed, such as `adam(1e-3)`; found %s",
+                          value_describe(t, v));
     note_value(t, d, v, rule->span, "it");
     return false;
   }
@@ -357,13 +367,21 @@ static void average_parameters(Tracer *t, Owned **list, uint32_t count) {
     Instance *instance = instance_get(t, text_of(t, "%s/", slot->name), at);
     Owned *mean = ARENA_NEW(t->arena, Owned);
     *mean = (Owned){.name = name, .kind = SLOT_OPTIMIZER, .dims = o->dims, .span = at, .next = instance->owned};
-    mean->slot = slot_add(t, (Slot){.kind = SLOT_OPTIMIZER, .name = text_of(t, "%s/average", slot->name), .type = slot->type,
-                                    .shape = shape_of(init, &o->dims), .of = o->slot, .span = at});
+    mean->slot = slot_add(t, (Slot){.kind = SLOT_OPTIMIZER,
+                                    .name = text_of(t, "%s/average", slot->name),
+                                    .type = slot->type,
+                                    .shape = shape_of(init, &o->dims),
+                                    .of = o->slot,
+                                    .span = at});
     instance->owned = mean;
     if (!instance->last_owned) instance->last_owned = mean;
     for (uint32_t k = 0; k < init->outputs.count; k++) {
       if (init->outputs.data[k].slot != o->slot) continue;
-      graph_add_output(init, (Output){.kind = OUT_SLOT, .name = init->slots.data[mean->slot].name, .node = init->outputs.data[k].node, .slot = mean->slot, .span = at});
+      graph_add_output(init, (Output){.kind = OUT_SLOT,
+                                      .name = init->slots.data[mean->slot].name,
+                                      .node = init->outputs.data[k].node,
+                                      .slot = mean->slot,
+                                      .span = at});
       break;
     }
     const Node old = build_slot(g, mean->slot), keep = build_like(g, old, a), add = build_like(g, old, 1 - a);
@@ -410,7 +428,8 @@ void train_trace(Tracer *t, Node total) {
     const Slot *slot = &t->graph->slots.data[list[i]->slot];
     if (!type_is_float(slot->type)) continue;
     if (!gradients[i].id) {
-      Diag *d = trace_warning(t, "untrained", slot->span, "`%s` has no influence on the loss: it stays as it starts", slot->name);
+      Diag *d = trace_warning(t, "untrained", slot->span, "`%s` has no influence on the loss: it stays as it starts",
+                              slot->name);
       (void)d;
       continue;
     }
@@ -433,7 +452,11 @@ void train_write(Tracer *t) {
   for (uint32_t i = 0; i < t->instances.count; i++) {
     for (Owned *o = t->instances.data[i]->owned; o; o = o->next) {
       if (!o->current.id) continue;
-      graph_add_output(t->graph, (Output){.kind = OUT_SLOT, .name = t->graph->slots.data[o->slot].name, .node = o->current, .slot = o->slot, .span = o->span});
+      graph_add_output(t->graph, (Output){.kind = OUT_SLOT,
+                                          .name = t->graph->slots.data[o->slot].name,
+                                          .node = o->current,
+                                          .slot = o->slot,
+                                          .span = o->span});
     }
   }
 }

@@ -101,7 +101,8 @@ Value builtin_top_k(Tracer *t, Call *c) {
     return value_poison();
   }
   Value *values = values_new(t, (uint32_t)k), *places = values_new(t, (uint32_t)k);
-  const Value numbers = op_iota(t, 0, n, c->span), zero = value_number(0, true, c->span), low = value_number(-INFINITY, false, c->span);
+  const Value numbers = op_iota(t, 0, n, c->span), zero = value_number(0, true, c->span),
+              low = value_number(-INFINITY, false, c->span);
   const Over last = {false, 1, {dims.rank - 1}};
   const int64_t axis = (int64_t)dims.rank - 1 + x.batched;
   Value left = builtin_stop_gradient(t, &(Call){builtin_get(BUILTIN_stop_gradient), &x, c->span});
@@ -137,13 +138,17 @@ Value builtin_gather(Tracer *t, Call *c) {
 /* x with values[e] added at index[e] of the first axis; duplicates add up. */
 Value builtin_scatter_add(Tracer *t, Call *c) {
   Value x = c->args[0], index = c->args[1], values = c->args[2];
-  if (!value_to_float(t, &x, c->span) || !integer_index(t, &index, c->span) || !value_to_float(t, &values, c->span)) return value_poison();
+  if (!value_to_float(t, &x, c->span) || !integer_index(t, &index, c->span) || !value_to_float(t, &values, c->span))
+    return value_poison();
   const Dims dims = value_dims(t, x), at = value_dims(t, index), given = value_dims(t, values);
   bool fits = dims.rank >= 1 && given.rank + 1 == at.rank + dims.rank && !dim_is_batch(dims.dims[0]);
-  for (uint32_t i = 0; fits && i < given.rank; i++) fits = given.dims[i] == (i < at.rank ? at.dims[i] : dims.dims[i - at.rank + 1]);
+  for (uint32_t i = 0; fits && i < given.rank; i++)
+    fits = given.dims[i] == (i < at.rank ? at.dims[i] : dims.dims[i - at.rank + 1]);
   if (!fits) {
-    Diag *d = trace_error(t, "shape-mismatch", c->span, "`scatter_add` adds values of the index's axes and then x's others; found x %s, index %s, values %s",
-                          dims_text(t, &dims), dims_text(t, &at), dims_text(t, &given));
+    Diag *d = trace_error(
+        t, "shape-mismatch", c->span,
+        "`scatter_add` adds values of the index's axes and then x's others; found x %s, index %s, values %s",
+        dims_text(t, &dims), dims_text(t, &at), dims_text(t, &given));
     note_value(t, d, values, c->span, "the values");
     return value_poison();
   }

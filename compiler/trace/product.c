@@ -83,7 +83,8 @@ static Node contract_sides(Tracer *t, const Side *a, const Side *b, const int *o
   return build_contract(t->graph, a->node, b->node, nb, ab, bb, nk, ak, bk);
 }
 
-Value op_einsum2(Tracer *t, Value a, const int *la, Value b, const int *lb, const int *lo, uint32_t out_rank, Span span) {
+Value op_einsum2(Tracer *t, Value a, const int *la, Value b, const int *lb, const int *lo, uint32_t out_rank,
+                 Span span) {
   Value both[2] = {a, b};
   if (!tensors_unify(t, both, 2, true, span)) return value_poison();
   for (int i = 0; i < 2; i++) {
@@ -118,11 +119,12 @@ Value op_einsum2(Tracer *t, Value a, const int *la, Value b, const int *lb, cons
 static void matmul_mismatch(Tracer *t, Value a, Value b, Span span) {
   const Dims x = value_dims(t, a), y = value_dims(t, b);
   const uint32_t inner = y.rank > 1 ? y.rank - 2 : 0;
-  Diag *d = trace_error(t, "shape-mismatch", span,
-                        "`@` sums over the left side's last axis and the right side's %s, which must be equal; found %s "
-                        "and %s: %lld and %lld",
-                        y.rank > 1 ? "last but one" : "last", dims_text(t, &x), dims_text(t, &y),
-                        (long long)x.dims[x.rank - 1], (long long)y.dims[inner]);
+  Diag *d =
+      trace_error(t, "shape-mismatch", span,
+                  "`@` sums over the left side's last axis and the right side's %s, which must be equal; found %s "
+                  "and %s: %lld and %lld",
+                  y.rank > 1 ? "last but one" : "last", dims_text(t, &x), dims_text(t, &y),
+                  (long long)x.dims[x.rank - 1], (long long)y.dims[inner]);
   note_value(t, d, a, span, "the left side");
   note_value(t, d, b, span, "the right side");
   if (y.rank > 1 && x.dims[x.rank - 1] == y.dims[y.rank - 1]) diag_hint(t->s, d, "transpose the right side: `w.T`");
@@ -326,7 +328,8 @@ Value builtin_cumsum(Tracer *t, Call *c) {
   const Shape shape = shape_of(g, &square);
   const Node numbers = build_iota(g, dims.dims[axis]);
   const int64_t rows[] = {0}, columns[] = {1};
-  const Node below = build_binary(g, P_LE, build_broadcast(g, numbers, shape, rows), build_broadcast(g, numbers, shape, columns));
+  const Node below =
+      build_binary(g, P_LE, build_broadcast(g, numbers, shape, rows), build_broadcast(g, numbers, shape, columns));
   const Value triangle = value_tensor(t, build_cast(g, below, value_type(t, x)), false, c->span); /* [j, i]: j <= i */
   int labels[MAX_LABELS], out[MAX_LABELS];
   for (uint32_t i = 0; i < dims.rank; i++) labels[i] = (int)i, out[i] = i == axis ? 500 : (int)i;

@@ -29,7 +29,8 @@ Value dist_value(Tracer *t, DistKind kind, Value a, Value b, Span span) {
 static Value shaped(Tracer *t, Value v, const Dims *dims, Span span) {
   if (value_bad(v) || !value_to_tensor(t, &v, t->graph->float_type, span)) return value_poison();
   const Dims got = value_dims(t, v);
-  Value both[2] = {v, value_tensor(t, build_full(t->graph, value_type(t, v), 0, tensor_shape(t, dims, false, 0)), false, span)};
+  Value both[2] = {
+      v, value_tensor(t, build_full(t->graph, value_type(t, v), 0, tensor_shape(t, dims, false, 0)), false, span)};
   if (!tensors_align(t, both, 2, true, span, "a distribution")) return value_poison();
   const Dims all = value_dims(t, both[0]);
   if (dims_equal(&all, dims)) return both[0];
@@ -60,7 +61,8 @@ static Value erf_inverse(Tracer *t, Value x, Span span) {
 static Value truncated(Tracer *t, const Dims *dims, bool batched, int64_t batch, Span span) {
   const double edge = 0.9544997361036416; /* erf(2 / sqrt 2) */
   Value u = uniform01(t, DRAW_UNIFORM, dims, batched, batch, span);
-  u = op_binary(t, OP_SUB, op_binary(t, OP_MUL, u, value_number(2 * edge, false, span), span), value_number(edge, false, span), span);
+  u = op_binary(t, OP_SUB, op_binary(t, OP_MUL, u, value_number(2 * edge, false, span), span),
+                value_number(edge, false, span), span);
   return op_binary(t, OP_MUL, erf_inverse(t, u, span), value_number(sqrt(2), false, span), span);
 }
 
@@ -69,7 +71,8 @@ static Value categorical(Tracer *t, Value weights, const Dims *dims, bool batche
   if (!value_to_float(t, &weights, span)) return value_poison();
   const Dims have = value_dims(t, weights);
   if (have.rank != 1) {
-    trace_error(t, "shape-mismatch", span, "`categorical` takes one weight a class; found %s", value_describe(t, weights));
+    trace_error(t, "shape-mismatch", span, "`categorical` takes one weight a class; found %s",
+                value_describe(t, weights));
     return value_poison();
   }
   Value args[2] = {weights, {.kind = V_ABSENT}};
@@ -94,14 +97,15 @@ static Value identity(Tracer *t, const Dims *dims, Span span) {
   }
   const int64_t most = dims->dims[0] > dims->dims[1] ? dims->dims[0] : dims->dims[1];
   Value places = op_iota(t, 0, most, span);
-  Value rows = op_slice_axis(t, places, 0, 0, dims->dims[0], 1), columns = op_slice_axis(t, places, 0, 0, dims->dims[1], 1);
+  Value rows = op_slice_axis(t, places, 0, 0, dims->dims[0], 1),
+        columns = op_slice_axis(t, places, 0, 0, dims->dims[1], 1);
   const Dims column = {2, {dims->dims[0], 1}};
   const Value equal = op_binary(t, OP_EQ, tensor_reshape(t, rows, &column), columns, span);
   return value_bad(equal) ? equal : value_cast(t, equal, t->graph->float_type);
 }
 
-/* The orthogonal factor of a normal matrix: Newton and Schulz's x <- 1.5 x - 0.5 x x' x, which takes each singular value
- * to 1; 60 rounds serve values 1e-9 apart. Leading axes count as rows. */
+/* The orthogonal factor of a normal matrix: Newton and Schulz's x <- 1.5 x - 0.5 x x' x, which takes each singular
+ * value to 1; 60 rounds serve values 1e-9 apart. Leading axes count as rows. */
 static Value orthogonal(Tracer *t, Value gain, const Dims *dims, Span span) {
   if (dims->rank < 2) {
     trace_error(t, "shape-mismatch", span, "`orthogonal` fills a matrix; found the shape %s", dims_text(t, dims));
@@ -132,7 +136,8 @@ Value op_draw(Tracer *t, Value v, const Dims *dims, bool batched, int64_t batch,
     return value_poison();
   }
   if (batched && t->blocks.count > 1 && v.dist != D_CONSTANT && v.dist != D_IDENTITY) {
-    Diag *d = trace_error(t, "batch-unclear", span, "a draw for each example is unclear in a model with several data blocks");
+    Diag *d =
+        trace_error(t, "batch-unclear", span, "a draw for each example is unclear in a model with several data blocks");
     diag_hint(t->s, d, "draw it `[like x]` of an input");
     return value_poison();
   }
@@ -142,7 +147,8 @@ Value op_draw(Tracer *t, Value v, const Dims *dims, bool batched, int64_t batch,
   case D_IDENTITY: out = identity(t, dims, span); break;
   case D_NORMAL:
   case D_TRUNCATED:
-    out = v.dist == D_NORMAL ? uniform01(t, DRAW_NORMAL, dims, batched, batch, span) : truncated(t, dims, batched, batch, span);
+    out = v.dist == D_NORMAL ? uniform01(t, DRAW_NORMAL, dims, batched, batch, span)
+                             : truncated(t, dims, batched, batch, span);
     out = op_binary(t, OP_ADD, op_binary(t, OP_MUL, out, b, span), a, span);
     break;
   case D_UNIFORM:
@@ -165,12 +171,15 @@ Value op_draw(Tracer *t, Value v, const Dims *dims, bool batched, int64_t batch,
   return out;
 }
 
-static Value given(Value v, double absent, Span span) { return v.kind == V_ABSENT ? value_number(absent, true, span) : v; }
+static Value given(Value v, double absent, Span span) {
+  return v.kind == V_ABSENT ? value_number(absent, true, span) : v;
+}
 
 static bool numbers_only(Tracer *t, Call *c) {
   for (uint32_t i = 0; i < (c->builtin == builtin_get(BUILTIN_orthogonal) ? 1u : 2u); i++) {
     if (c->args[i].kind == V_ABSENT || value_is_numeric(c->args[i])) continue;
-    if (!value_bad(c->args[i])) trace_error(t, "not-a-number", c->span, "a number is needed; found %s", value_describe(t, c->args[i]));
+    if (!value_bad(c->args[i]))
+      trace_error(t, "not-a-number", c->span, "a number is needed; found %s", value_describe(t, c->args[i]));
     return false;
   }
   return true;

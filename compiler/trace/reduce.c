@@ -146,7 +146,8 @@ Value builtin_prod(Tracer *t, Call *c) { return reduce_call(t, c, P_PROD, 1); }
 static Value extreme(Tracer *t, Call *c, Prim two, Prim reduce) {
   if (c->args[1].kind == V_ABSENT) return reduce_call(t, c, reduce, 2);
   if (c->args[2].kind != V_ABSENT) {
-    trace_error(t, "bad-argument", c->span, "`%s` takes two arrays, or one and `over`, not all three", c->builtin->name);
+    trace_error(t, "bad-argument", c->span, "`%s` takes two arrays, or one and `over`, not all three",
+                c->builtin->name);
     return value_poison();
   }
   return op_prim2(t, two, c->args[0], c->args[1], c->span);

@@ -62,9 +62,7 @@ void setting_list(Tracer *t, const char *name, Value value) {
     break;
   case V_BOOL: text_add(&text, value.truth ? "true" : "false"); break;
   case V_STRING: text_printf(&text, "\"%s\"", value.text); break;
-  case V_FUNCTION:
-    text_add(&text, closure_name(t, value.closure));
-    break;
+  case V_FUNCTION: text_add(&text, closure_name(t, value.closure)); break;
   default: text_add(&text, span_is_none(value.span) ? "?" : source_text(t, value.span)); break;
   }
   setting_list_text(t, name, text_get(&text));

@@ -100,8 +100,8 @@ static void mismatch(Tracer *t, Value a, Value b, Span at, const char *what) {
                         marked_dims(t, &x, differs), marked_dims(t, &y, differs));
   note_value(t, d, a, at, "the first");
   note_value(t, d, b, at, "the second");
-  if (x.rank && y.rank && x.rank != y.rank && (differs & 1) && (x.dims[0] == y.dims[y.rank - 1] || x.dims[0] == y.dims[0]) &&
-      (x.rank == 1 || y.rank == 1))
+  if (x.rank && y.rank && x.rank != y.rank && (differs & 1) &&
+      (x.dims[0] == y.dims[y.rank - 1] || x.dims[0] == y.dims[0]) && (x.rank == 1 || y.rank == 1))
     diag_hint(t->s, d, "axes are aligned at the last one; `v[:, none]` puts a new axis behind");
 }
 

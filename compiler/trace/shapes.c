@@ -20,9 +20,13 @@ bool one_axis(Tracer *t, Value over, uint32_t rank, int64_t absent, uint32_t *ax
 bool shape_from_value(Tracer *t, Value v, Dims *dims, Span at) {
   *dims = (Dims){0};
   if (value_bad(v)) return false;
-  if (v.kind == V_NUMBER) v = (Value){.kind = V_ARRAY, .count = 1, .items = &(Value){.kind = V_NUMBER, .exact = v.exact, .number = v.number, .span = v.span}};
+  if (v.kind == V_NUMBER)
+    v = (Value){.kind = V_ARRAY,
+                .count = 1,
+                .items = &(Value){.kind = V_NUMBER, .exact = v.exact, .number = v.number, .span = v.span}};
   if (v.kind != V_ARRAY && v.kind != V_TUPLE) {
-    Diag *d = trace_error(t, "not-a-shape", at, "a shape such as `[28, 28, 1]` is needed; found %s", value_describe(t, v));
+    Diag *d =
+        trace_error(t, "not-a-shape", at, "a shape such as `[28, 28, 1]` is needed; found %s", value_describe(t, v));
     note_value(t, d, v, at, "it");
     return false;
   }
@@ -69,7 +73,8 @@ bool eval_shape(Tracer *t, Ast list, Env *env, Dims *dims, const char *what) {
     const Value v = eval(t, e, env);
     if (value_bad(v)) return false;
     if (v.kind == V_AXES) {
-      for (uint32_t k = 0; k < v.count && dims->rank < GRAPH_MAX_RANK; k++) dims->dims[dims->rank++] = (int64_t)v.items[k].number;
+      for (uint32_t k = 0; k < v.count && dims->rank < GRAPH_MAX_RANK; k++)
+        dims->dims[dims->rank++] = (int64_t)v.items[k].number;
       continue;
     }
     if (v.kind == V_BATCH) {
@@ -123,8 +128,9 @@ Value op_concat(Tracer *t, Value *items, uint32_t count, int64_t over, Span span
     const Dims shown = mine;
     if (mine.rank == first.rank) mine.dims[axis] = first.dims[axis];
     if (!dims_equal(&mine, &first)) {
-      Diag *d = trace_error(t, "shape-mismatch", span, "`concat` along axis %u needs shapes that agree elsewhere; found %s and %s",
-                            axis, dims_text(t, &first), dims_text(t, &shown));
+      Diag *d = trace_error(t, "shape-mismatch", span,
+                            "`concat` along axis %u needs shapes that agree elsewhere; found %s and %s", axis,
+                            dims_text(t, &first), dims_text(t, &shown));
       note_value(t, d, items[0], span, "the first");
       note_value(t, d, items[i], span, "the other");
       return value_poison();
@@ -232,7 +238,8 @@ Value builtin_split(Tracer *t, Call *c) {
 Value builtin_reshape(Tracer *t, Call *c) {
   Value x = c->args[0];
   Dims want;
-  if (!value_to_tensor(t, &x, TYPE_COUNT, c->span) || !shape_from_value(t, c->args[1], &want, c->span)) return value_poison();
+  if (!value_to_tensor(t, &x, TYPE_COUNT, c->span) || !shape_from_value(t, c->args[1], &want, c->span))
+    return value_poison();
   const Dims have = value_dims(t, x);
   int64_t size = 1, given = 1;
   int open = -1;
@@ -294,8 +301,8 @@ Value builtin_transpose(Tracer *t, Call *c) {
       seen |= 1u << perm[i];
     }
     if (!fits || seen != (1u << have.rank) - 1) {
-      trace_error(t, "bad-order", c->span, "`transpose` of %s takes each axis 0 to %d once; found %s", dims_text(t, &have),
-                  (int)have.rank - 1, value_describe(t, order));
+      trace_error(t, "bad-order", c->span, "`transpose` of %s takes each axis 0 to %d once; found %s",
+                  dims_text(t, &have), (int)have.rank - 1, value_describe(t, order));
       return value_poison();
     }
   }
@@ -307,13 +314,15 @@ Value builtin_transpose(Tracer *t, Call *c) {
 Value builtin_broadcast(Tracer *t, Call *c) {
   Value v[2] = {c->args[0], value_poison()};
   Dims want;
-  if (!value_to_tensor(t, &v[0], TYPE_COUNT, c->span) || !shape_from_value(t, c->args[1], &want, c->span)) return value_poison();
+  if (!value_to_tensor(t, &v[0], TYPE_COUNT, c->span) || !shape_from_value(t, c->args[1], &want, c->span))
+    return value_poison();
   const Type type = value_type(t, v[0]);
   v[1] = value_tensor(t, build_full(t->graph, type, 0, tensor_shape(t, &want, false, 0)), false, c->args[1].span);
   if (!tensors_align(t, v, 2, true, c->span, "`broadcast`")) return value_poison();
   const Dims got = value_dims(t, v[0]);
   if (!dims_equal(&got, &want)) {
-    trace_error(t, "shape-mismatch", c->span, "%s cannot be stretched to %s", value_describe(t, c->args[0]), dims_text(t, &want));
+    trace_error(t, "shape-mismatch", c->span, "%s cannot be stretched to %s", value_describe(t, c->args[0]),
+                dims_text(t, &want));
     return value_poison();
   }
   v[0].span = c->span;
@@ -343,7 +352,8 @@ Value builtin_expand(Tracer *t, Call *c) {
   Value x = c->args[0];
   int64_t axis;
   uint32_t place;
-  if (!value_to_tensor(t, &x, TYPE_COUNT, c->span) || !value_whole(t, c->args[1], &axis, "the axis", c->span)) return value_poison();
+  if (!value_to_tensor(t, &x, TYPE_COUNT, c->span) || !value_whole(t, c->args[1], &axis, "the axis", c->span))
+    return value_poison();
   const Dims have = value_dims(t, x);
   if (!axis_of(t, axis, have.rank + 1, &place, c->span)) return value_poison();
   Dims want = {have.rank + 1, {0}};
@@ -389,7 +399,8 @@ Value builtin_slice(Tracer *t, Call *c) {
   if (!value_to_tensor(t, &x, TYPE_COUNT, c->span)) return value_poison();
   const Dims dims = value_dims(t, x);
   if (!one_axis(t, c->args[3], dims.rank, -1, &axis, c->span)) return value_poison();
-  if (!value_whole(t, c->args[1], &start, "the start", c->span) || !value_whole(t, c->args[2], &count, "the count", c->span))
+  if (!value_whole(t, c->args[1], &start, "the start", c->span) ||
+      !value_whole(t, c->args[2], &count, "the count", c->span))
     return value_poison();
   if (start < 0 || count < 0 || start + count > dims.dims[axis]) {
     trace_error(t, "out-of-range", c->span, "elements %lld to %lld of an axis of extent %lld", (long long)start,
@@ -430,7 +441,8 @@ Value builtin_roll(Tracer *t, Call *c) {
   Value x = c->args[0];
   uint32_t axis;
   int64_t by;
-  if (!value_to_tensor(t, &x, TYPE_COUNT, c->span) || !value_whole(t, c->args[1], &by, "the shift", c->span)) return value_poison();
+  if (!value_to_tensor(t, &x, TYPE_COUNT, c->span) || !value_whole(t, c->args[1], &by, "the shift", c->span))
+    return value_poison();
   const Dims dims = value_dims(t, x);
   if (!one_axis(t, c->args[2], dims.rank, -1, &axis, c->span)) return value_poison();
   const int64_t n = dims.dims[axis];
@@ -463,7 +475,8 @@ static Value triangle(Tracer *t, Call *c, bool upper) {
     trace_error(t, "shape-mismatch", c->span, "`%s` takes a matrix; found %s", c->builtin->name, value_describe(t, x));
     return value_poison();
   }
-  const Node keep = compare_places(t, P_LE, dims.dims[dims.rank - 2], dims.dims[dims.rank - 1], upper ? offset - 1 : offset);
+  const Node keep =
+      compare_places(t, P_LE, dims.dims[dims.rank - 2], dims.dims[dims.rank - 1], upper ? offset - 1 : offset);
   const Value mask = value_tensor(t, keep, false, c->span), zero = value_number(0, true, c->span);
   return upper ? op_select(t, mask, zero, x, c->span) : op_select(t, mask, x, zero, c->span);
 }
@@ -480,7 +493,8 @@ Value builtin_diag(Tracer *t, Call *c) {
     return op_select(t, mask, x, zero, c->span);
   }
   if (dims.rank != 2 || dims.dims[0] != dims.dims[1]) {
-    trace_error(t, "shape-mismatch", c->span, "`diag` takes a vector or a square matrix; found %s", value_describe(t, x));
+    trace_error(t, "shape-mismatch", c->span, "`diag` takes a vector or a square matrix; found %s",
+                value_describe(t, x));
     return value_poison();
   }
   const Value mask = value_tensor(t, compare_places(t, P_EQ, dims.dims[0], dims.dims[1], 0), false, c->span);
@@ -492,8 +506,9 @@ Value builtin_diag(Tracer *t, Call *c) {
 Value op_iota(Tracer *t, int64_t begin, int64_t count, Span span) {
   Graph *g = t->graph;
   const Node numbers = build_iota(g, count);
-  return value_tensor(t, begin ? build_add(g, numbers, build_full(g, TYPE_I32, (double)begin, node_shape(g, numbers))) : numbers,
-                      false, span);
+  return value_tensor(
+      t, begin ? build_add(g, numbers, build_full(g, TYPE_I32, (double)begin, node_shape(g, numbers))) : numbers, false,
+      span);
 }
 
 /* iota == x, with a new last axis. */
@@ -503,14 +518,16 @@ Value builtin_one_hot(Tracer *t, Call *c) {
   if (!value_to_tensor(t, &x, TYPE_I32, c->span)) return value_poison();
   if (value_type(t, x) == TYPE_BOOL) x = value_cast(t, x, TYPE_I32), x.classes = 2;
   if (type_is_float(value_type(t, x))) {
-    Diag *d = trace_error(t, "not-a-label", c->span, "`one_hot` takes a label or an integer; found %s", value_describe(t, x));
+    Diag *d =
+        trace_error(t, "not-a-label", c->span, "`one_hot` takes a label or an integer; found %s", value_describe(t, x));
     note_value(t, d, x, c->span, "it");
     return value_poison();
   }
   if (c->args[1].kind != V_ABSENT) {
     if (!value_whole(t, c->args[1], &classes, "the number of classes", c->span)) return value_poison();
   } else if (!(classes = x.classes)) {
-    trace_error(t, "missing-argument", c->span, "`one_hot` of an integer needs the number of classes: `one_hot(x, 10)`");
+    trace_error(t, "missing-argument", c->span,
+                "`one_hot` of an integer needs the number of classes: `one_hot(x, 10)`");
     return value_poison();
   }
   if (classes < 1 || classes > 1 << 24) {

@@ -4,7 +4,8 @@
 #include "tracer.h"
 
 /* Matches `text`, and notes what each `*` stands for: the shortest that fits, from the left. */
-static bool capture(Tracer *t, const char *pattern, const char *text, const char **parts, uint32_t *count, uint32_t depth) {
+static bool capture(Tracer *t, const char *pattern, const char *text, const char **parts, uint32_t *count,
+                    uint32_t depth) {
   if (!*pattern) return !*text;
   if (*pattern != '*') return *pattern == *text && capture(t, pattern + 1, text + 1, parts, count, depth);
   if (depth == 16) return false;
@@ -41,7 +42,9 @@ static bool read_weights_call(Tracer *t, Ast value, const char **file, const cha
   for (uint32_t i = 0; fits && i < n; i++) fits = ast_kind(t->tree, ast_child(t->tree, args, i)) == AST_STRING;
   if (fits) *file = ast_node(t->tree, ast_child(t->tree, args, 0))->text;
   if (fits) *from = n == 2 ? ast_node(t->tree, ast_child(t->tree, args, 1))->text : NULL;
-  if (!fits) trace_error(t, "bad-setting", ast_node(t->tree, value)->span, "`start` is `weights(\"file.safetensors\", \"names.*\")`");
+  if (!fits)
+    trace_error(t, "bad-setting", ast_node(t->tree, value)->span,
+                "`start` is `weights(\"file.safetensors\", \"names.*\")`");
   return fits;
 }
 
@@ -56,9 +59,11 @@ static void start_setting(Tracer *t, Ast setting) {
     const Slot *slot = &t->graph->slots.data[i];
     const char *parts[16];
     uint32_t count = 0;
-    if ((slot->kind != SLOT_PARAM && slot->kind != SLOT_STATE) || !capture(t, pattern, slot->name, parts, &count, 0)) continue;
+    if ((slot->kind != SLOT_PARAM && slot->kind != SLOT_STATE) || !capture(t, pattern, slot->name, parts, &count, 0))
+      continue;
     const char *name = arena_text(arena, slot->name, strlen(slot->name));
-    vec_push(&t->program->starts, ((WeightStart){name, kept, from ? fill_stars(t, from, parts, count) : name, node.span}));
+    vec_push(&t->program->starts,
+             ((WeightStart){name, kept, from ? fill_stars(t, from, parts, count) : name, node.span}));
     any = true;
   }
   if (!any) trace_error(t, "no-match", node.span, "no parameter is called \"%s\"", pattern);
@@ -70,7 +75,8 @@ void train_starts(Tracer *t) {
     const Ast list = ast_child(t->tree, train, TRAIN_settings);
     for (uint32_t i = 0; i < ast_count(t->tree, list); i++) {
       const AstNode *node = ast_node(t->tree, ast_child(t->tree, list, i));
-      if (node->kind == AST_SETTING && !strcmp(name_of(t, node->name), "start")) start_setting(t, ast_child(t->tree, list, i));
+      if (node->kind == AST_SETTING && !strcmp(name_of(t, node->name), "start"))
+        start_setting(t, ast_child(t->tree, list, i));
     }
   }
 }

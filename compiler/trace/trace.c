@@ -22,11 +22,16 @@ static void use_graph(Tracer *t, uint8_t index) {
 static void add_terms(Tracer *t, bool metrics_too) {
   for (uint32_t i = 0; i < t->losses.count; i++) {
     const Term *term = &t->losses.data[i];
-    graph_add_output(t->graph, (Output){.kind = OUT_LOSS, .name = term->name, .node = term->sum, .weight = term->weight, .span = term->span});
+    graph_add_output(
+        t->graph,
+        (Output){.kind = OUT_LOSS, .name = term->name, .node = term->sum, .weight = term->weight, .span = term->span});
   }
   for (uint32_t i = 0; metrics_too && i < t->metrics.count; i++) {
     const Term *term = &t->metrics.data[i];
-    graph_add_output(t->graph, (Output){.kind = OUT_METRIC, .name = term->name, .node = term->sum, .weight = term->weight, .span = term->span});
+    graph_add_output(
+        t->graph,
+        (Output){
+            .kind = OUT_METRIC, .name = term->name, .node = term->sum, .weight = term->weight, .span = term->span});
   }
 }
 
@@ -46,13 +51,16 @@ static void gradient_graph(Tracer *t, Node total) {
   Node *map = mem_zero(from->nodes.count, sizeof *map);
   for (uint32_t i = 0; i < t->losses.count; i++) {
     const Term *term = &t->losses.data[i];
-    graph_add_output(to, (Output){.kind = OUT_LOSS, .name = term->name, .span = term->span,
+    graph_add_output(to, (Output){.kind = OUT_LOSS,
+                                  .name = term->name,
+                                  .span = term->span,
                                   .node = graph_copy_node(from, to, term->sum, map, false),
                                   .weight = graph_copy_node(from, to, term->weight, map, false)});
   }
   for (uint32_t i = 0; i < count; i++) {
     const Slot *slot = &to->slots.data[numbers[i]];
-    const Node node = gradients[i].id ? graph_copy_node(from, to, gradients[i], map, false) : build_full(to, slot->type, 0, slot->shape);
+    const Node node = gradients[i].id ? graph_copy_node(from, to, gradients[i], map, false)
+                                      : build_full(to, slot->type, 0, slot->shape);
     graph_add_output(to, (Output){.kind = OUT_VALUE, .name = slot->name, .node = node, .span = slot->span});
   }
   free(map);
@@ -63,7 +71,8 @@ static void trace_training(Tracer *t) {
   t->training = true;
   if (!model_trace(t)) return;
   if (!t->losses.count) {
-    Diag *d = diag_error(t->s, "no-loss", ast_node(t->tree, t->model)->name_span, "the model `%s` has no loss to train by", t->program->name);
+    Diag *d = diag_error(t->s, "no-loss", ast_node(t->tree, t->model)->name_span,
+                         "the model `%s` has no loss to train by", t->program->name);
     diag_hint(t->s, d, "add a line such as `loss cross_entropy(scores, digit)`");
     return;
   }
@@ -93,7 +102,8 @@ static void trace_evaluation(Tracer *t) {
   if (!model_trace(t)) return;
   for (uint32_t i = 0; i < t->outputs.count; i++) {
     const Value v = t->outputs.data[i];
-    graph_add_output(t->graph, (Output){.kind = OUT_VALUE, .name = t->output_names.data[i], .node = v.node, .span = v.span});
+    graph_add_output(t->graph,
+                     (Output){.kind = OUT_VALUE, .name = t->output_names.data[i], .node = v.node, .span = v.span});
   }
   add_terms(t, true);
   states_write(t);
@@ -102,7 +112,8 @@ static void trace_evaluation(Tracer *t) {
 /* The scheduler lays out one batch axis a value: what joins all pairs of examples is for the oracle alone yet. */
 static void limit_batch_axes(Tracer *t, const Graph *g) {
   uint8_t *needed = mem_zero(g->nodes.count, 1);
-  for (uint32_t i = 0; i < g->outputs.count; i++) needed[g->outputs.data[i].node.id] = needed[g->outputs.data[i].weight.id] = 1;
+  for (uint32_t i = 0; i < g->outputs.count; i++)
+    needed[g->outputs.data[i].node.id] = needed[g->outputs.data[i].weight.id] = 1;
   for (uint32_t id = g->nodes.count - 1; id > 0; id--) {
     const Node n = {id};
     if (!needed[id]) continue;
@@ -111,7 +122,9 @@ static void limit_batch_axes(Tracer *t, const Graph *g) {
     uint32_t axes = 0;
     for (uint32_t k = 0; k < dims->rank; k++) axes += dim_is_batch(dims->dims[k]);
     if (axes < 2) continue;
-    diag_limit(t->s, "two-batch-axes", node_data(g, n)->span, "a value for each pair of examples, of shape %s, has no meaning yet in this version", dims_text(t, dims));
+    diag_limit(t->s, "two-batch-axes", node_data(g, n)->span,
+               "a value for each pair of examples, of shape %s, has no meaning yet in this version",
+               dims_text(t, dims));
     break;
   }
   free(needed);
@@ -150,7 +163,14 @@ Program *trace_program(Session *s, Tree *tree, Ast file, const char *path, Trace
   program->session = s;
   program->path = arena_text(&program->arena, path, strlen(path));
   Arena work = {0};
-  Tracer t = {.s = s, .tree = tree, .scope = &scope, .program = program, .options = options, .arena = &work, .path = path, .file = file};
+  Tracer t = {.s = s,
+              .tree = tree,
+              .scope = &scope,
+              .program = program,
+              .options = options,
+              .arena = &work,
+              .path = path,
+              .file = file};
   if (readable && model_choose(&t)) {
     const char *name = name_of(&t, ast_node(tree, t.model)->name);
     program->name = arena_text(&program->arena, name, strlen(name));

@@ -11,23 +11,23 @@
 #include "trace.h"
 
 typedef enum {
-  V_POISON,   /* after an error: whatever touches it is silent */
-  V_ABSENT,   /* an argument that was not given */
-  V_NONE,     /* `none` */
-  V_NUMBER,   /* known while compiling; `exact`: an integer */
+  V_POISON, /* after an error: whatever touches it is silent */
+  V_ABSENT, /* an argument that was not given */
+  V_NONE,   /* `none` */
+  V_NUMBER, /* known while compiling; `exact`: an integer */
   V_BOOL,
   V_STRING,
-  V_RANGE,    /* a .. b: items[0], items[1] are not kept; number = a, count = b - a */
+  V_RANGE, /* a .. b: items[0], items[1] are not kept; number = a, count = b - a */
   V_TUPLE,
-  V_ARRAY,    /* [a, b] whose parts are not stacked yet */
+  V_ARRAY, /* [a, b] whose parts are not stacked yet */
   V_TENSOR,
   V_FUNCTION, /* a definition, a lambda, a primitive, or a partial application of one */
   V_INSTANCE, /* a layer with its parameters */
   V_BUNDLE,   /* an instance's parameters with other values */
   V_DISTRIBUTION,
-  V_AXES,     /* axes bound by `..`: number = the first, count of them */
-  V_BATCH,    /* `batch`: an axis and an extent */
-  V_SPACE     /* import "f.nn" as name */
+  V_AXES,  /* axes bound by `..`: number = the first, count of them */
+  V_BATCH, /* `batch`: an axis and an extent */
+  V_SPACE  /* import "f.nn" as name */
 } ValueKind;
 
 typedef struct Value Value;
@@ -38,7 +38,16 @@ typedef struct Frame Frame;
 typedef struct Tracer Tracer;
 typedef struct Bundle Bundle;
 
-typedef enum { D_CONSTANT, D_NORMAL, D_TRUNCATED, D_UNIFORM, D_BERNOULLI, D_CATEGORICAL, D_IDENTITY, D_ORTHOGONAL } DistKind;
+typedef enum {
+  D_CONSTANT,
+  D_NORMAL,
+  D_TRUNCATED,
+  D_UNIFORM,
+  D_BERNOULLI,
+  D_CATEGORICAL,
+  D_IDENTITY,
+  D_ORTHOGONAL
+} DistKind;
 
 struct Value {
   uint8_t kind;
@@ -49,13 +58,13 @@ struct Value {
   uint16_t dist;   /* DistKind */
   int32_t classes; /* tensor of labels: how many; else 0 */
   uint32_t count;
-  Span span;       /* the expression that made it */
+  Span span; /* the expression that made it */
   union {
     double number;
     bool truth;
     Node node;
     const char *text;
-    Value *items;   /* tuple, array, the arguments of a distribution */
+    Value *items; /* tuple, array, the arguments of a distribution */
     Closure *closure;
     Bundle *bundle;
     Name space;
@@ -65,24 +74,24 @@ struct Value {
 /* A parameter or a state of an instance, an optimiser or a metric. */
 typedef struct Owned {
   Name name;
-  Instance *home;        /* NULL: an optimiser's, a copy's */
+  Instance *home; /* NULL: an optimiser's, a copy's */
   SlotKind kind;
   uint32_t slot;
   Dims dims;
   Span span;
-  Vec(Node) written;     /* of this pass: what its uses would write */
-  Node current;          /* of the training graph: what an earlier turn of the batch made of it */
-  uint32_t average;      /* a parameter's running mean: its slot + 1; 0: none */
-  uint32_t pass, run;    /* when it was written last */
+  Vec(Node) written;  /* of this pass: what its uses would write */
+  Node current;       /* of the training graph: what an earlier turn of the batch made of it */
+  uint32_t average;   /* a parameter's running mean: its slot + 1; 0: none */
+  uint32_t pass, run; /* when it was written last */
   struct Owned *next;
 } Owned;
 
 struct Binding {
   Name name;
   Value value;
-  Owned *owned;      /* a parameter or a state */
-  Span span;         /* where the name stands */
-  Binding *next;     /* older ones */
+  Owned *owned;  /* a parameter or a state */
+  Span span;     /* where the name stands */
+  Binding *next; /* older ones */
 };
 typedef struct {
   Binding *head;
@@ -91,19 +100,19 @@ typedef struct {
 typedef enum { C_DEFINITION, C_LAMBDA, C_BUILTIN } ClosureKind;
 struct Closure {
   ClosureKind kind;
-  Ast ast;                 /* definition or lambda */
+  Ast ast; /* definition or lambda */
   const Builtin *builtin;
-  Binding *env;            /* a lambda's */
-  Value *bound;            /* a partial application's arguments, one a parameter; NULL: none */
-  bool called;             /* made by a call that left something out */
-  Instance *instance;      /* V_INSTANCE: whose parameters its uses share */
+  Binding *env;       /* a lambda's */
+  Value *bound;       /* a partial application's arguments, one a parameter; NULL: none */
+  bool called;        /* made by a call that left something out */
+  Instance *instance; /* V_INSTANCE: whose parameters its uses share */
   Span span;
 };
 
 struct Instance {
-  const char *path;        /* dotted, without the model's name; "" for the model itself */
+  const char *path; /* dotted, without the model's name; "" for the model itself */
   Owned *owned, *last_owned;
-  uint32_t draws, pass;    /* sites of this pass */
+  uint32_t draws, pass; /* sites of this pass */
   uint32_t runs;
   Span span;
   Instance *parent;
@@ -119,24 +128,24 @@ struct Frame {
   Instance *instance;
   Ast definition;
   Vec(NameCount) counts;
-  bool owns;               /* param and state may stand here */
-  SlotKind kind;           /* what a state is: a layer's, an optimiser's, a metric's */
-  uint32_t of;             /* an optimiser's: the parameter's slot */
-  const Dims *like;        /* an optimiser's: the shape of a state without a type */
-  bool final;              /* of a metric: states have their new values, nothing is written */
+  bool owns;        /* param and state may stand here */
+  SlotKind kind;    /* what a state is: a layer's, an optimiser's, a metric's */
+  uint32_t of;      /* an optimiser's: the parameter's slot */
+  const Dims *like; /* an optimiser's: the shape of a state without a type */
+  bool final;       /* of a metric: states have their new values, nothing is written */
   uint32_t run;
 };
 
 struct Bundle {
   Instance *instance;
   Closure *closure;
-  uint32_t count;        /* parameters */
+  uint32_t count; /* parameters */
   Owned **owned;
   Value *values;
-  Owned **copies;        /* of a state that is a copy: where each value lives; else NULL */
-  uint32_t state_count;  /* and the copies of the layers' states: from, to */
+  Owned **copies;       /* of a state that is a copy: where each value lives; else NULL */
+  uint32_t state_count; /* and the copies of the layers' states: from, to */
   Owned **states, **state_copies;
-  bool lazy;             /* its parameters are noted as they are used: of an instance that has none yet */
+  bool lazy; /* its parameters are noted as they are used: of an instance that has none yet */
 };
 
 /* A bundle whose instance is run now. */
@@ -161,7 +170,7 @@ typedef struct {
 } Term; /* a loss or a metric */
 
 typedef struct {
-  Span span;    /* of the call */
+  Span span; /* of the call */
   const char *name;
   Ast definition;
 } CallSite;
@@ -173,32 +182,32 @@ struct Tracer {
   Program *program;
   TraceOptions *options;
   Arena *arena;
-  Graph *graph;             /* where nodes are made now */
+  Graph *graph; /* where nodes are made now */
   uint8_t graph_index;
   Graph *graphs[GRAPH_KINDS];
-  uint32_t pass;            /* one for each walk of the model */
+  uint32_t pass; /* one for each walk of the model */
   uint32_t runs;
   bool training;
-  bool in_model;            /* draws are made for each example */
-  bool in_data;             /* a distribution alone draws a number for each row */
-  bool metric_final;        /* the metric at hand has states: its value is taken once, at the end */
+  bool in_model;     /* draws are made for each example */
+  bool in_data;      /* a distribution alone draws a number for each row */
+  bool metric_final; /* the metric at hand has states: its value is taken once, at the end */
   Frame *frame;
   const Applied *applied;
   Ast file, model;
   const char *path;
-  Span library;             /* positions of the embedded files */
+  Span library; /* positions of the embedded files */
   Vec(Instance *) instances;
-  Map instance_ids;         /* hash of the path -> index */
+  Map instance_ids; /* hash of the path -> index */
   Vec(CallSite) calls;
-  Map marked;               /* names that `grad` differentiates by: hash of source and name */
-  Map const_values;         /* definition -> index in consts; in work: UINT32_MAX - 1 */
+  Map marked;       /* names that `grad` differentiates by: hash of source and name */
+  Map const_values; /* definition -> index in consts; in work: UINT32_MAX - 1 */
   Vec(Value) consts;
-  Vec(Name) blocks;         /* data blocks, in the order of their batch symbols */
+  Vec(Name) blocks; /* data blocks, in the order of their batch symbols */
   Vec(Term) losses, metrics;
   Vec(Value) outputs;
   Vec(const char *) output_names;
   Vec(Setting) settings;
-  const char *draw_name;    /* in place of the instance's, for a parameter's first value */
+  const char *draw_name; /* in place of the instance's, for a parameter's first value */
   uint32_t draw_count;
   Ast train;                /* the train block at hand, or none */
   int64_t every;            /* it takes part in every n-th step, and counts those */
@@ -219,20 +228,23 @@ Value value_cast(Tracer *t, Value v, Type type);
 /* A whole number known while compiling. `what` names it in the message. */
 bool value_whole(Tracer *t, Value v, int64_t *whole, const char *what, Span at);
 bool value_known_number(Tracer *t, Value v, double *number, const char *what, Span at);
-bool value_is_numeric(Value v); /* number, bool, range, array, tensor, batch */
+bool value_is_numeric(Value v);                 /* number, bool, range, array, tensor, batch */
 const char *value_describe(Tracer *t, Value v); /* "[4, 16]", "the number 3", "a function" */
 const char *dims_text(Tracer *t, const Dims *dims);
-Dims value_dims(Tracer *t, Value v);            /* of the example */
-int64_t value_batch(Tracer *t, Value v);        /* DIM_BATCH - i of a batched tensor */
+Dims value_dims(Tracer *t, Value v);     /* of the example */
+int64_t value_batch(Tracer *t, Value v); /* DIM_BATCH - i of a batched tensor */
 Value *values_new(Tracer *t, uint32_t count);
 static inline Type value_type(Tracer *t, Value v) { return node_type(t->graph, v.node); }
 static inline bool type_is_float(Type type) { return type == TYPE_F32 || type == TYPE_F64; }
 
 /* ---- message.c ---- */
 /* An error at `span`, or, inside the library, at the user's call that led there, with a note. */
-Diag *trace_error(Tracer *t, const char *slug, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
-Diag *trace_limit(Tracer *t, const char *slug, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
-Diag *trace_warning(Tracer *t, const char *slug, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
+Diag *trace_error(Tracer *t, const char *slug, Span span, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+Diag *trace_limit(Tracer *t, const char *slug, Span span, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+Diag *trace_warning(Tracer *t, const char *slug, Span span, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 void note_value(Tracer *t, Diag *d, Value v, Span at, const char *what);
 const char *text_of(Tracer *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static inline const char *name_of(Tracer *t, Name name) { return name_text(&t->s->names, name); }
@@ -271,7 +283,8 @@ Value op_mean(Tracer *t, Value x, const Over *over, bool keep, Span span);
 /* ---- product.c ---- */
 Value op_matmul(Tracer *t, Value a, Value b, Span span);
 /* Axes named by small numbers: those of both that `out` has are paired, others of both are summed. */
-Value op_einsum2(Tracer *t, Value a, const int *la, Value b, const int *lb, const int *lo, uint32_t out_rank, Span span);
+Value op_einsum2(Tracer *t, Value a, const int *la, Value b, const int *lb, const int *lo, uint32_t out_rank,
+                 Span span);
 
 /* ---- shapes.c, index.c ---- */
 Value op_stack(Tracer *t, Value *items, uint32_t count, uint32_t axis, Span span);
@@ -362,7 +375,7 @@ typedef struct {
 uint32_t closure_params(Tracer *t, const Closure *c, Param *params, uint32_t limit);
 uint32_t closure_lacking(Tracer *t, const Closure *c); /* required parameters that are not bound */
 const char *closure_name(Tracer *t, const Closure *c);
-AstKind closure_kind(Tracer *t, const Closure *c);     /* AST_FN, AST_LAYER, .., AST_LAMBDA, AST_KIND_COUNT: a primitive */
+AstKind closure_kind(Tracer *t, const Closure *c); /* AST_FN, AST_LAYER, .., AST_LAMBDA, AST_KIND_COUNT: a primitive */
 bool closure_makes_instance(Tracer *t, const Closure *c);
 /* The environment of a definition's body: arguments matched, defaults evaluated. */
 bool closure_env(Tracer *t, const Closure *c, const Value *args, Env *env, Span span);
@@ -381,11 +394,11 @@ Value instance_of_let(Tracer *t, Value v, Name name, Span span);
 Value instance_run(Tracer *t, Instance *instance, const Closure *c, const Value *args, Span span);
 Owned *instance_owned(Instance *instance, Name name);
 Value owned_value(Tracer *t, Owned *owned, Span span);
-void eval_owned(Tracer *t, Ast item, Env *env);        /* param, state */
+void eval_owned(Tracer *t, Ast item, Env *env); /* param, state */
 void eval_assign(Tracer *t, Ast item, Env *env);
 void frame_push(Tracer *t, Frame *frame, Instance *instance, Ast definition, bool owns);
 void frame_pop(Tracer *t);
-void states_write(Tracer *t);                          /* the OUT_SLOT outputs of the pass, but parameters' and optimisers' */
+void states_write(Tracer *t); /* the OUT_SLOT outputs of the pass, but parameters' and optimisers' */
 uint32_t slot_add(Tracer *t, Slot slot);
 Value instance_field(Tracer *t, Instance *instance, Name name, Span span);
 uint32_t instance_parameters(Tracer *t, Instance *instance, Owned ***list);

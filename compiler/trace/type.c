@@ -49,7 +49,8 @@ static void extent_mismatch(Tracer *t, Ast type, Value v, const char *what, Span
   if (v.classes && !dims.rank) diag_hint(t->s, d, "a label becomes an array by `embedding(x, width)` or `one_hot(x)`");
 }
 
-static bool match_extent(Tracer *t, Ast type, Ast e, int64_t extent, int16_t axis, Value v, Env *env, const char *what, Span at) {
+static bool match_extent(Tracer *t, Ast type, Ast e, int64_t extent, int16_t axis, Value v, Env *env, const char *what,
+                         Span at) {
   Value bound;
   int64_t wanted;
   if (binds(t, e, env, &bound)) {
@@ -64,7 +65,9 @@ static bool match_extent(Tracer *t, Ast type, Ast e, int64_t extent, int16_t axi
                     name_of(t, ast_node(t->tree, e)->name), value_describe(t, bound));
       return false;
     }
-    extent_mismatch(t, type, v, what, at, text_of(t, "`%s` is %.0f, found %lld", name_of(t, ast_node(t->tree, e)->name), bound.number, (long long)extent));
+    extent_mismatch(t, type, v, what, at,
+                    text_of(t, "`%s` is %.0f, found %lld", name_of(t, ast_node(t->tree, e)->name), bound.number,
+                            (long long)extent));
     return false;
   }
   if (!value_whole(t, eval(t, e, env), &wanted, "an extent", ast_node(t->tree, e)->span)) return false;
@@ -96,7 +99,9 @@ static bool match_shape(Tracer *t, Ast type, Value v, Env *env, const char *what
   }
   const uint32_t named = n - (dots < n);
   if (dots < n ? dims.rank < named : dims.rank != named) {
-    extent_mismatch(t, type, v, what, at, text_of(t, "%s%u ax%s wanted, found %u", dots < n ? "at least " : "", named, named == 1 ? "is is" : "es are", dims.rank));
+    extent_mismatch(t, type, v, what, at,
+                    text_of(t, "%s%u ax%s wanted, found %u", dots < n ? "at least " : "", named,
+                            named == 1 ? "is is" : "es are", dims.rank));
     return false;
   }
   const uint32_t extra = dims.rank - named;
@@ -131,8 +136,8 @@ static bool match_label(Tracer *t, Ast element, Value *v, Env *env, const char *
       bind_extent(t, env, classes, v->classes, 0, v->span);
       return true;
     }
-    Diag *d = trace_error(t, "classes-unknown", at, "%s must be a label whose number of classes is known; found %s", what,
-                          value_describe(t, *v));
+    Diag *d = trace_error(t, "classes-unknown", at, "%s must be a label whose number of classes is known; found %s",
+                          what, value_describe(t, *v));
     note_value(t, d, *v, at, "it");
     return false;
   }
@@ -140,7 +145,8 @@ static bool match_label(Tracer *t, Ast element, Value *v, Env *env, const char *
   if (name && bound.kind == V_BATCH && !v->classes) return true; /* batch_index */
   if (!value_whole(t, name ? bound : eval(t, classes, env), &wanted, "the number of classes", node->span)) return false;
   if (!v->classes || v->classes == wanted) return v->classes = (int32_t)wanted, true;
-  Diag *d = trace_error(t, "label-mismatch", at, "%s must be of label[%lld]; found %s", what, (long long)wanted, value_describe(t, *v));
+  Diag *d = trace_error(t, "label-mismatch", at, "%s must be of label[%lld]; found %s", what, (long long)wanted,
+                        value_describe(t, *v));
   note_value(t, d, *v, at, "it");
   return false;
 }
@@ -158,12 +164,14 @@ static bool match_element(Tracer *t, Ast element, Value *v, Env *env, const char
     if (v->classes == 2) { /* 0 or 1, and NaN where the label is not known */
       Value label = *v, zero = value_number(0, true, at);
       label.classes = 0;
-      *v = op_select(t, op_binary(t, OP_GE, label, zero, at), value_cast(t, label, t->graph->float_type), value_number(NAN, false, at), at);
+      *v = op_select(t, op_binary(t, OP_GE, label, zero, at), value_cast(t, label, t->graph->float_type),
+                     value_number(NAN, false, at), at);
       return !value_bad(*v);
     }
     if (v->classes) {
-      Diag *d = trace_error(t, "label-as-number", at, "%s must be of float; found %s, whose numbers are names of classes", what,
-                            value_describe(t, *v));
+      Diag *d =
+          trace_error(t, "label-as-number", at, "%s must be of float; found %s, whose numbers are names of classes",
+                      what, value_describe(t, *v));
       note_value(t, d, *v, at, "it");
       diag_hint(t->s, d, "use `embedding(x, width)` or `one_hot(x)`");
       return false;
@@ -221,9 +229,11 @@ bool type_match(Tracer *t, Ast type, Value *v, Env *env, const char *what, Span 
   if (scalar && (v->kind == V_NUMBER || v->kind == V_BOOL)) return match_number(t, element, v, what, at);
   if (scalar && v->kind == V_BATCH) return true;
   if (!value_is_numeric(*v)) {
-    Diag *d = trace_error(t, "type-mismatch", at, "%s must be %s; found %s", what, scalar ? "a number" : "an array", value_describe(t, *v));
+    Diag *d = trace_error(t, "type-mismatch", at, "%s must be %s; found %s", what, scalar ? "a number" : "an array",
+                          value_describe(t, *v));
     if (v->kind == V_INSTANCE || v->kind == V_FUNCTION) diag_hint(t->s, d, "apply it to its input first");
-    if (v->kind == V_DISTRIBUTION) diag_hint(t->s, d, "give it a shape to draw: `[]` for a scalar, `[like x]` for x's shape");
+    if (v->kind == V_DISTRIBUTION)
+      diag_hint(t->s, d, "give it a shape to draw: `[]` for a scalar, `[like x]` for x's shape");
     note_value(t, d, *v, at, "it");
     return false;
   }
@@ -232,7 +242,8 @@ bool type_match(Tracer *t, Ast type, Value *v, Env *env, const char *what, Span 
   if (kind == AST_TYPE_ELEMENT) {
     const Dims dims = value_dims(t, *v);
     if (dims.rank) {
-      Diag *d = trace_error(t, "type-mismatch", at, "%s must be one %s; found %s", what, element_name(t, element), value_describe(t, *v));
+      Diag *d = trace_error(t, "type-mismatch", at, "%s must be one %s; found %s", what, element_name(t, element),
+                            value_describe(t, *v));
       note_value(t, d, *v, at, "it");
       return false;
     }
@@ -253,7 +264,8 @@ bool type_eval(Tracer *t, Ast type, Env *env, Declared *out) {
   }
   const Ast element = kind == AST_TYPE_ARRAY ? ast_child(t->tree, type, TYPE_ARRAY_element) : type;
   if (!known_element(t, element)) return false;
-  if (kind == AST_TYPE_ARRAY && !eval_shape(t, ast_child(t->tree, type, TYPE_ARRAY_shape), env, &out->dims, "a type")) return false;
+  if (kind == AST_TYPE_ARRAY && !eval_shape(t, ast_child(t->tree, type, TYPE_ARRAY_shape), env, &out->dims, "a type"))
+    return false;
   const char *name = element_name(t, element);
   if (!strcmp(name, "int")) out->element = TYPE_I32;
   if (!strcmp(name, "bool")) out->element = TYPE_BOOL;
@@ -266,7 +278,8 @@ bool type_eval(Tracer *t, Ast type, Env *env, Declared *out) {
     return false;
   }
   int64_t k;
-  if (!value_whole(t, eval(t, classes, env), &k, "the number of classes", ast_node(t->tree, classes)->span)) return false;
+  if (!value_whole(t, eval(t, classes, env), &k, "the number of classes", ast_node(t->tree, classes)->span))
+    return false;
   if (k < 1 || k > 1 << 24) {
     trace_error(t, "bad-extent", ast_node(t->tree, classes)->span, "a label of %lld classes", (long long)k);
     return false;

@@ -54,7 +54,8 @@ static const char *describe_closure(Tracer *t, Value v) {
   const char *name = closure_name(t, c);
   if (c->kind == C_LAMBDA) return v.kind == V_INSTANCE ? "a layer made of a lambda" : "a lambda";
   if (v.kind == V_INSTANCE) return text_of(t, "an instance of `%s`", name);
-  if (!c->called || !lacking) return text_of(t, "the %s `%s`", c->kind == C_BUILTIN ? "function" : ast_kind_word(closure_kind(t, c)), name);
+  if (!c->called || !lacking)
+    return text_of(t, "the %s `%s`", c->kind == C_BUILTIN ? "function" : ast_kind_word(closure_kind(t, c)), name);
   Param params[PARAM_LIMIT];
   const uint32_t count = closure_params(t, c, params, PARAM_LIMIT);
   Text missing = {0};
@@ -134,7 +135,8 @@ bool value_known_number(Tracer *t, Value v, double *number, const char *what, Sp
 static bool refuse(Tracer *t, Value v, Span at) {
   if (value_bad(v)) return false;
   Diag *d = trace_error(t, "not-a-number", at, "a number or an array is needed here; found %s", value_describe(t, v));
-  if (v.kind == V_DISTRIBUTION) diag_hint(t->s, d, "give it a shape to draw: `[]` for a scalar, `[like x]` for x's shape");
+  if (v.kind == V_DISTRIBUTION)
+    diag_hint(t->s, d, "give it a shape to draw: `[]` for a scalar, `[like x]` for x's shape");
   if (v.kind == V_FUNCTION && v.closure->called) diag_hint(t->s, d, "give it the rest of its arguments");
   if (v.kind == V_INSTANCE || v.kind == V_BUNDLE) diag_hint(t->s, d, "apply an instance to its input: `name(x)`");
   if (v.kind == V_TUPLE) diag_hint(t->s, d, "take one of its parts: `value[0]`, or take it apart: `let (a, b) = ...`");

@@ -8,15 +8,17 @@
 enum { MAX_SPACE = 4, MAX_WINDOW = 4096 };
 
 typedef struct {
-  uint32_t space;                  /* spatial axes */
+  uint32_t space; /* spatial axes */
   int64_t size[MAX_SPACE], stride[MAX_SPACE], dilation[MAX_SPACE], low[MAX_SPACE], high[MAX_SPACE], out[MAX_SPACE];
 } Window;
 
 /* One number for all axes, or one an axis. */
-static bool per_axis(Tracer *t, Value v, uint32_t space, int64_t absent, int64_t least, int64_t *out, const char *what, Span at) {
+static bool per_axis(Tracer *t, Value v, uint32_t space, int64_t absent, int64_t least, int64_t *out, const char *what,
+                     Span at) {
   const bool list = v.kind == V_TUPLE || v.kind == V_ARRAY;
   if (list && v.count != space) {
-    trace_error(t, "bad-argument", at, "`%s` is one number or one for each of %u axes; found %s", what, space, value_describe(t, v));
+    trace_error(t, "bad-argument", at, "`%s` is one number or one for each of %u axes; found %s", what, space,
+                value_describe(t, v));
     return false;
   }
   for (uint32_t i = 0; i < space; i++) {
@@ -24,13 +26,15 @@ static bool per_axis(Tracer *t, Value v, uint32_t space, int64_t absent, int64_t
     if (v.kind == V_ABSENT) continue;
     if (!value_whole(t, list ? v.items[i] : v, &out[i], text_of(t, "`%s`", what), at)) return false;
     if (out[i] >= least && out[i] < 1 << 20) continue;
-    trace_error(t, "bad-argument", at, "`%s` must be %lld or more; found %lld", what, (long long)least, (long long)out[i]);
+    trace_error(t, "bad-argument", at, "`%s` must be %lld or more; found %lld", what, (long long)least,
+                (long long)out[i]);
     return false;
   }
   return true;
 }
 
-/* What an axis needs so that `same` holds: ceil(extent / stride) windows, an odd element at the end (TensorFlow's rule). */
+/* What an axis needs so that `same` holds: ceil(extent / stride) windows, an odd element at the end (TensorFlow's
+ * rule). */
 static void pad_same(Window *w, uint32_t i, int64_t extent) {
   const int64_t reach = w->dilation[i] * (w->size[i] - 1) + 1, count = (extent + w->stride[i] - 1) / w->stride[i];
   const int64_t total = (count - 1) * w->stride[i] + reach - extent;
@@ -52,7 +56,8 @@ static bool read_padding(Tracer *t, Value v, Window *w, const Dims *dims, Span a
     trace_error(t, "bad-argument", at, "`padding` is `same`, `valid`, or numbers; found %s", value_describe(t, v));
     return false;
   }
-  const bool pairs = (v.kind == V_TUPLE || v.kind == V_ARRAY) && v.count && (v.items[0].kind == V_TUPLE || v.items[0].kind == V_ARRAY);
+  const bool pairs =
+      (v.kind == V_TUPLE || v.kind == V_ARRAY) && v.count && (v.items[0].kind == V_TUPLE || v.items[0].kind == V_ARRAY);
   if (!pairs) {
     if (!per_axis(t, v, w->space, 0, 0, w->low, "padding", at)) return false;
     memcpy(w->high, w->low, sizeof w->high);
@@ -72,7 +77,8 @@ static bool windows_fit(Tracer *t, Window *w, const Dims *dims, Span at) {
     const int64_t reach = w->dilation[i] * (w->size[i] - 1) + 1, room = dims->dims[i] + w->low[i] + w->high[i];
     elements *= w->size[i];
     if (room < reach) {
-      Diag *d = trace_error(t, "window-too-large", at, "a window of %lld does not fit an axis of extent %lld", (long long)reach, (long long)room);
+      Diag *d = trace_error(t, "window-too-large", at, "a window of %lld does not fit an axis of extent %lld",
+                            (long long)reach, (long long)room);
       diag_hint(t->s, d, "`padding = same` keeps the extent");
       return false;
     }
@@ -123,7 +129,8 @@ static bool conv_args(Tracer *t, Call *c, Value *x, Value *w, Window *window, in
   *x = both[0], *w = both[1];
   const Dims dims = value_dims(t, *x), kernel = value_dims(t, *w);
   if (dims.rank < 2 || dims.rank - 1 > MAX_SPACE || kernel.rank != dims.rank + 1 || w->batched) {
-    Diag *d = trace_error(t, "shape-mismatch", c->span, "a convolution takes [places .., channels] and a kernel [sizes .., in, out]; found %s and %s",
+    Diag *d = trace_error(t, "shape-mismatch", c->span,
+                          "a convolution takes [places .., channels] and a kernel [sizes .., in, out]; found %s and %s",
                           dims_text(t, &dims), dims_text(t, &kernel));
     note_value(t, d, *x, c->span, "the array");
     note_value(t, d, *w, c->span, "the kernel");
@@ -133,10 +140,13 @@ static bool conv_args(Tracer *t, Call *c, Value *x, Value *w, Window *window, in
   for (uint32_t i = 0; i < window->space; i++) window->size[i] = kernel.dims[i];
   *groups = 1;
   if (c->args[5].kind != V_ABSENT && !value_whole(t, c->args[5], groups, "`groups`", c->span)) return false;
-  const int64_t in = kernel.dims[window->space], out = kernel.dims[window->space + 1], channels = dims.dims[window->space];
+  const int64_t in = kernel.dims[window->space], out = kernel.dims[window->space + 1],
+                channels = dims.dims[window->space];
   if (*groups < 1 || out % *groups || in * *groups != channels) {
-    Diag *d = trace_error(t, "shape-mismatch", c->span, "the kernel %s with %lld group%s takes %lld channels; found %lld in %s", dims_text(t, &kernel),
-                          (long long)*groups, *groups == 1 ? "" : "s", (long long)(in * *groups), (long long)channels, dims_text(t, &dims));
+    Diag *d = trace_error(t, "shape-mismatch", c->span,
+                          "the kernel %s with %lld group%s takes %lld channels; found %lld in %s",
+                          dims_text(t, &kernel), (long long)*groups, *groups == 1 ? "" : "s", (long long)(in * *groups),
+                          (long long)channels, dims_text(t, &dims));
     note_value(t, d, *x, c->span, "the array");
     return false;
   }
@@ -176,7 +186,8 @@ static Value convolve(Tracer *t, Value x, Node padded, Value kernel, const Windo
   labels[w->space] = PLACE, labels[w->space + 1] = GROUP, labels[w->space + 2] = INNER;
   kernel_labels[0] = PLACE, kernel_labels[1] = INNER, kernel_labels[2] = GROUP, kernel_labels[3] = FILTER;
   result[w->space] = GROUP, result[w->space + 1] = FILTER;
-  Value y = op_einsum2(t, tensor_reshape(t, patches, &split), labels, tensor_reshape(t, kernel, &flat), kernel_labels, result, w->space + 2, span);
+  Value y = op_einsum2(t, tensor_reshape(t, patches, &split), labels, tensor_reshape(t, kernel, &flat), kernel_labels,
+                       result, w->space + 2, span);
   if (value_bad(y)) return y;
   Dims joined = value_dims(t, y);
   joined.rank = w->space + 1, joined.dims[w->space] = out;
@@ -209,7 +220,8 @@ Value builtin_conv_transpose(Tracer *t, Call *c) {
     const int64_t reach = w.dilation[i] * (w.size[i] - 1);
     if (is_word(c->args[3], "same") && reach + 1 < w.stride[i]) extra[i] = w.stride[i] - reach - 1;
     if (w.low[i] > reach || w.high[i] > reach) {
-      trace_error(t, "bad-argument", c->span, "a transposed convolution takes padding of at most %lld here", (long long)reach);
+      trace_error(t, "bad-argument", c->span, "a transposed convolution takes padding of at most %lld here",
+                  (long long)reach);
       return value_poison();
     }
     w.low[i] = reach - w.low[i], w.high[i] = reach - w.high[i] + extra[i];

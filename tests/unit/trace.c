@@ -64,10 +64,17 @@ static void put(Fixture *f, const char *name, const double *values, size_t count
   f->slots[slot] = malloc(sizeof(double) * count);
   memcpy(f->slots[slot], values, sizeof(double) * count);
 }
-#define PUT(f, name, ...) put((f), (name), (const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
+#define PUT(f, name, ...)                                                                                              \
+  put((f), (name), (const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
 
 static Interp *run(Fixture *f, const Graph *g, int64_t batch, double step) {
-  InterpInput input = {.slots = (const double *const *)f->slots, .batch = {batch}, .step = step, .steps = 100, .epoch = 0, .seed = 1, .draw = (uint64_t)step};
+  InterpInput input = {.slots = (const double *const *)f->slots,
+                       .batch = {batch},
+                       .step = step,
+                       .steps = 100,
+                       .epoch = 0,
+                       .seed = 1,
+                       .draw = (uint64_t)step};
   return interp_new(g, &input);
 }
 
@@ -143,7 +150,8 @@ static void dense_is_x_w_plus_b(void **state) {
   for (int i = 0; i < 3; i++) near(g[i], (wanted[i] + wanted[i + 3]) * 2 / 3 / 2, 1e-14);
   g = interp_value(in, output_of(f.program->gradient, OUT_VALUE, "dense_1.W")->node, &n);
   for (int i = 0; i < 2; i++) {
-    for (int k = 0; k < 3; k++) near(g[3 * i + k], (f.slots[0][i] * wanted[k] + f.slots[0][2 + i] * wanted[3 + k]) / 3, 1e-14);
+    for (int k = 0; k < 3; k++)
+      near(g[3 * i + k], (f.slots[0][i] * wanted[k] + f.slots[0][2 + i] * wanted[3 + k]) / 3, 1e-14);
   }
   interp_free(in);
   fixture_close(&f);
@@ -202,7 +210,9 @@ static void weights_leave_out(void **state) {
 /* Adam on f(p) = p^2 / 2 + p: its first two steps by hand. */
 static void adam_takes_its_steps(void **state) {
   Fixture f;
-  fixture_open(&f, "model m { input x: []; param p: [] ~ constant(3); loss x * (p^2 / 2 + p) }\ntrain { optimizer = adam(0.1) }", TYPE_F64);
+  fixture_open(
+      &f, "model m { input x: []; param p: [] ~ constant(3); loss x * (p^2 / 2 + p) }\ntrain { optimizer = adam(0.1) }",
+      TYPE_F64);
   PUT(&f, "x", 1);
   PUT(&f, "p", 3);
   PUT(&f, "p/m", 0);
@@ -222,7 +232,10 @@ static void adam_takes_its_steps(void **state) {
 
 static void batch_norm_normalises(void **state) {
   Fixture f;
-  fixture_open(&f, "model m { input x: [2]; target t: [2]; output y = x |> batch_norm; loss mse(y, t) }\ntrain { optimizer = sgd(0) }", TYPE_F64);
+  fixture_open(&f,
+               "model m { input x: [2]; target t: [2]; output y = x |> batch_norm; loss mse(y, t) }\ntrain { optimizer "
+               "= sgd(0) }",
+               TYPE_F64);
   const double x[] = {1, 5, 2, 7, 6, 0};
   put(&f, "x", x, 6);
   PUT(&f, "t", 0, 0, 0, 0, 0, 0);
@@ -272,7 +285,10 @@ static void blocks_take_turns(void **state) {
 /* `average`: evaluation uses the running mean of the parameters, which starts where they start. */
 static void averages_follow(void **state) {
   Fixture f;
-  fixture_open(&f, "model m { input x: []; param p: [] ~ constant(4); loss x * p; output y = p * x }\ntrain { optimizer = sgd(1); average = 0.75 }", TYPE_F64);
+  fixture_open(&f,
+               "model m { input x: []; param p: [] ~ constant(4); loss x * p; output y = p * x }\ntrain { optimizer = "
+               "sgd(1); average = 0.75 }",
+               TYPE_F64);
   PUT(&f, "x", 1);
   PUT(&f, "p", 4);
   PUT(&f, "p/average", 4);
@@ -286,7 +302,10 @@ static void averages_follow(void **state) {
 static void clips_the_norm(void **state) {
   for (int large = 0; large < 2; large++) {
     Fixture f;
-    fixture_open(&f, "model m { input x: []; param p: [] ~ zeros; param q: [] ~ zeros; loss x * (3 * p + 4 * q) }\ntrain { optimizer = sgd(1); clip_norm = 2 }", TYPE_F64);
+    fixture_open(&f,
+                 "model m { input x: []; param p: [] ~ zeros; param q: [] ~ zeros; loss x * (3 * p + 4 * q) }\ntrain { "
+                 "optimizer = sgd(1); clip_norm = 2 }",
+                 TYPE_F64);
     const double x = large ? 10 : 0.1, scale = large ? 2.0 / 50 : 1;
     PUT(&f, "x", x);
     PUT(&f, "p", 0);
@@ -301,7 +320,8 @@ static void clips_the_norm(void **state) {
 /* A metric with states adds up over batches. */
 static void metrics_add_up(void **state) {
   Fixture f;
-  fixture_open(&f, "model m { input x: []; target t: []; param p: [] ~ ones; loss mse(p * x, t); metric rmse(x, t) }", TYPE_F64);
+  fixture_open(&f, "model m { input x: []; target t: []; param p: [] ~ ones; loss mse(p * x, t); metric rmse(x, t) }",
+               TYPE_F64);
   PUT(&f, "p", 1);
   PUT(&f, "rmse/total", 0);
   PUT(&f, "rmse/count", 0);
@@ -327,16 +347,25 @@ static void metrics_add_up(void **state) {
 /* Names of instances, shared and made anew. */
 static void names_are_dotted(void **state) {
   Fixture f;
-  fixture_open(&f,
-               "layer block(x: [n]) {\n let inner = dense(n)\n x |> inner |> dense(n) |> inner\n}\n"
-               "model m { input x: [2]; let enc = dense(2); let net = v -> v |> dense(3) |> tanh |> dense(2)\n"
-               " loss sum(x |> enc |> net |> enc |> block |> repeat(2, block()) |> repeat(1, v -> dense(v, 2)) |> dense(1)) }",
-               TYPE_F64);
-  static const char *const names[] = {"enc.W", "net.dense_1.W", "net.dense_2.b", "block_1.inner.W", "block_1.dense_1.W",
-                                      "block_2.0.inner.W", "block_2.1.dense_1.b", "repeat_1.0.dense_1.W", "dense_1.W"};
+  fixture_open(
+      &f,
+      "layer block(x: [n]) {\n let inner = dense(n)\n x |> inner |> dense(n) |> inner\n}\n"
+      "model m { input x: [2]; let enc = dense(2); let net = v -> v |> dense(3) |> tanh |> dense(2)\n"
+      " loss sum(x |> enc |> net |> enc |> block |> repeat(2, block()) |> repeat(1, v -> dense(v, 2)) |> dense(1)) }",
+      TYPE_F64);
+  static const char *const names[] = {"enc.W",
+                                      "net.dense_1.W",
+                                      "net.dense_2.b",
+                                      "block_1.inner.W",
+                                      "block_1.dense_1.W",
+                                      "block_2.0.inner.W",
+                                      "block_2.1.dense_1.b",
+                                      "repeat_1.0.dense_1.W",
+                                      "dense_1.W"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) slot_of(&f, names[i]);
   uint32_t params = 0;
-  for (uint32_t i = 0; i < f.program->train->slots.count; i++) params += f.program->train->slots.data[i].kind == SLOT_PARAM;
+  for (uint32_t i = 0; i < f.program->train->slots.count; i++)
+    params += f.program->train->slots.data[i].kind == SLOT_PARAM;
   assert_int_equal(params, 2 * (1 + 2 + 2 + 4 + 1 + 1));
   fixture_close(&f);
 }
@@ -413,10 +442,11 @@ static void settles(void **state) {
 /* `state slow ~ net`: a copy with names of its own, which follows and is not trained. */
 static void copies_follow(void **state) {
   Fixture f;
-  fixture_open(&f,
-               "model m { input x: []; let net = v -> [v] |> dense(1) |> sum\n output y = net(x)\n state slow ~ net\n"
-               " slow <- 0.75 * slow + 0.25 * net\n output old = slow(x); loss y + 0 * slow(x) }\ntrain { optimizer = sgd(1) }",
-               TYPE_F64);
+  fixture_open(
+      &f,
+      "model m { input x: []; let net = v -> [v] |> dense(1) |> sum\n output y = net(x)\n state slow ~ net\n"
+      " slow <- 0.75 * slow + 0.25 * net\n output old = slow(x); loss y + 0 * slow(x) }\ntrain { optimizer = sgd(1) }",
+      TYPE_F64);
   PUT(&f, "x", 2);
   PUT(&f, "net.dense_1.W", 3);
   PUT(&f, "net.dense_1.b", 0);
@@ -433,7 +463,8 @@ static void copies_follow(void **state) {
 static void starts_as_told(void **state) {
   Fixture f;
   fixture_open(&f,
-               "model m { input x: [50]\n param W: [50, 80] ~ he\n param Q: [6, 4] ~ orthogonal(2)\n param C: [40, 100] ~ truncated_normal(1, 0.5)\n"
+               "model m { input x: [50]\n param W: [50, 80] ~ he\n param Q: [6, 4] ~ orthogonal(2)\n param C: [40, "
+               "100] ~ truncated_normal(1, 0.5)\n"
                " param B: [5] ~ constant([1, 2, 3, 4, 5])\n loss sum(x @ W) + sum(Q) + sum(C) + sum(B) }",
                TYPE_F64);
   const Graph *g = f.program->init;
@@ -467,13 +498,20 @@ static void starts_as_told(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(dense_is_x_w_plus_b),  cmocka_unit_test(cross_entropy_is_minus_log_p),
-      cmocka_unit_test(weights_leave_out),    cmocka_unit_test(adam_takes_its_steps),
-      cmocka_unit_test(batch_norm_normalises), cmocka_unit_test(blocks_take_turns),
-      cmocka_unit_test(averages_follow),       cmocka_unit_test(clips_the_norm),
-      cmocka_unit_test(metrics_add_up),        cmocka_unit_test(names_are_dotted),
-      cmocka_unit_test(own_derivatives),       cmocka_unit_test(learns_to_learn),
-      cmocka_unit_test(settles),               cmocka_unit_test(copies_follow),
+      cmocka_unit_test(dense_is_x_w_plus_b),
+      cmocka_unit_test(cross_entropy_is_minus_log_p),
+      cmocka_unit_test(weights_leave_out),
+      cmocka_unit_test(adam_takes_its_steps),
+      cmocka_unit_test(batch_norm_normalises),
+      cmocka_unit_test(blocks_take_turns),
+      cmocka_unit_test(averages_follow),
+      cmocka_unit_test(clips_the_norm),
+      cmocka_unit_test(metrics_add_up),
+      cmocka_unit_test(names_are_dotted),
+      cmocka_unit_test(own_derivatives),
+      cmocka_unit_test(learns_to_learn),
+      cmocka_unit_test(settles),
+      cmocka_unit_test(copies_follow),
       cmocka_unit_test(starts_as_told),
   };
   return cmocka_run_group_tests_name("trace", tests, NULL, NULL);
