@@ -64,7 +64,10 @@ static bool parse(Session *s, Array *array, Span span) {
 
 Array *array_read(Session *s, const char *path, const char *name, Span span) {
   Bytes bytes;
-  if (!bytes_read(s, path, span, &bytes)) return NULL;
+  return bytes_read(s, path, span, &bytes) ? array_parse(s, path, bytes, name, span) : NULL;
+}
+
+Array *array_parse(Session *s, const char *path, Bytes bytes, const char *name, Span span) {
   Array *array = mem_zero(1, sizeof *array);
   *array = (Array){.path = arena_text(&s->arena, path, strlen(path)), .bytes = bytes};
   bool ok = bytes.size < 4 || memcmp(bytes.data, "PK", 2) || array_unpack(s, array, name, span);

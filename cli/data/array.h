@@ -24,6 +24,8 @@ typedef struct {
 /* Reads the array in a file by what the file begins with; of an NPZ, the one of this name. NULL after a diagnostic:
  * unreadable, no array, truncated, extents whose product overflows, objects instead of numbers. */
 Array *array_read(Session *s, const char *path, const char *name, Span span);
+/* The same from bytes in memory, which it frees. */
+Array *array_parse(Session *s, const char *path, Bytes bytes, const char *name, Span span);
 void array_free(Array *array); /* NULL is allowed */
 /* The elements of a row, as doubles. */
 void array_row(const Array *array, int64_t row, double *values);

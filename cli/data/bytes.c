@@ -115,6 +115,15 @@ static bool gunzip(Session *s, const char *path, Span span, const Bytes *in, Byt
 }
 #endif
 
+bool bytes_unpack(Session *s, const char *path, Span span, Bytes *bytes) {
+  if (!is_gzip(bytes)) return true;
+  Bytes plain = {0};
+  const bool ok = gunzip(s, path, span, bytes, &plain);
+  bytes_free(bytes);
+  *bytes = plain;
+  return ok;
+}
+
 bool bytes_read(Session *s, const char *path, Span span, Bytes *bytes) {
   *bytes = (Bytes){0};
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -135,12 +144,7 @@ bool bytes_read(Session *s, const char *path, Span span, Bytes *bytes) {
     ok = read_all(s, fd, path, span, S_ISREG(st.st_mode) ? (size_t)st.st_size : 0, bytes);
   }
   close(fd);
-  if (ok && is_gzip(bytes)) {
-    Bytes plain = {0};
-    ok = gunzip(s, path, span, bytes, &plain);
-    bytes_free(bytes);
-    *bytes = plain;
-  }
+  ok = ok && bytes_unpack(s, path, span, bytes);
   if (!ok) bytes_free(bytes);
   return ok;
 }

@@ -11,6 +11,8 @@ typedef struct {
 /* Reads the file at `path`. False after a diagnostic; `span` is the place in the `.nn` file that names it (none: the
  * command line). */
 bool bytes_read(Session *s, const char *path, Span span, Bytes *bytes);
+/* The second half of it: undoes gzip where the bytes are gzipped. False after a diagnostic. */
+bool bytes_unpack(Session *s, const char *path, Span span, Bytes *bytes);
 void bytes_free(Bytes *bytes);
 
 #endif

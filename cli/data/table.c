@@ -180,30 +180,35 @@ static bool ends_with(const char *text, const char *end) {
   return n >= m && !strcmp(text + n - m, end);
 }
 
-Table *table_read(Session *s, const char *path, const TableOptions *options) {
-  Bytes bytes;
-  if (!bytes_read(s, path, options->span, &bytes)) return NULL;
+Table *table_parse(Session *s, const char *path, const Bytes *bytes, const TableOptions *options) {
   Table *t = mem_zero(1, sizeof *t);
   t->path = arena_text(&t->arena, path, strlen(path));
   const bool tabs = ends_with(path, ".tsv") || ends_with(path, ".tsv.gz");
   t->separator = options->separator ? options->separator : tabs ? '\t' : ',';
   Reader r = {.session = s, .table = t};
-  if (looks_utf16(&bytes)) {
+  if (looks_utf16(bytes)) {
     Diag *d = fail(&r, "data-not-text", 0, "the file is in UTF-16");
     diag_hint(s, d, "save it in UTF-8: `iconv -f UTF-16 -t UTF-8 %s`", path);
   } else {
     struct csv_parser parser;
     csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI);
     csv_set_delim(&parser, (unsigned char)t->separator);
-    const size_t mark = bytes.size >= 3 && !memcmp(bytes.data, "\xef\xbb\xbf", 3) ? 3 : 0;
-    feed(&r, &parser, bytes.data + mark, bytes.size - mark);
+    const size_t mark = bytes->size >= 3 && !memcmp(bytes->data, "\xef\xbb\xbf", 3) ? 3 : 0;
+    feed(&r, &parser, bytes->data + mark, bytes->size - mark);
     csv_free(&parser);
   }
-  bytes_free(&bytes);
   if (!r.failed) finish(&r, options->header);
   if (!r.failed) return t;
   table_free(t);
   return NULL;
+}
+
+Table *table_read(Session *s, const char *path, const TableOptions *options) {
+  Bytes bytes;
+  if (!bytes_read(s, path, options->span, &bytes)) return NULL;
+  Table *t = table_parse(s, path, &bytes, options);
+  bytes_free(&bytes);
+  return t;
 }
 
 void table_free(Table *table) {

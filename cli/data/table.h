@@ -1,7 +1,7 @@
 /* table.h: a table of texts, as a CSV file has it. Cells stay texts until a line of the data block says what they are. */
 #ifndef GRADC_TABLE_H
 #define GRADC_TABLE_H
-#include "diag.h"
+#include "bytes.h"
 
 typedef struct {
   const char *path;
@@ -25,6 +25,8 @@ typedef struct {
 /* Reads a CSV file, gzipped or not. NULL after one diagnostic: unreadable, empty, ragged, badly quoted, a header alone, a
  * column's name twice. */
 Table *table_read(Session *s, const char *path, const TableOptions *options);
+/* The same from bytes in memory, without gzip. */
+Table *table_parse(Session *s, const char *path, const Bytes *bytes, const TableOptions *options);
 void table_free(Table *table); /* NULL is allowed */
 
 /* The number of a column by its name, or -1. Without a header, "3" also names column_3. */
