@@ -1,8 +1,10 @@
 /* main.c: chooses the command. What a command does is in cmd_<name>.c; the tables are commands.def and options.def. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "near.h"
 #include "options.h"
@@ -30,7 +32,15 @@ static int flushed(int status) {
   return status ? status : EXIT_INPUT;
 }
 
+/* A channel that the caller closed must not become the next file that is opened: it is taken, and every use of it fails. */
+static void take_closed_channels(void) {
+  for (int fd = 0; fd < 3; fd++) {
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) < 0) _exit(EXIT_INPUT);
+  }
+}
+
 int main(int count, char **words) {
+  take_closed_channels();
   signal(SIGPIPE, SIG_IGN);
   if (count < 2) {
     options_help(NULL);
