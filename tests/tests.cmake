@@ -1,4 +1,4 @@
-# Tests need no registration: a C file in tests/unit or tests/numeric is a cmocka program, a *.case file under
+# Tests need no registration: a C file in tests/unit, tests/slow or tests/numeric is a cmocka program, a *.case file under
 # tests/golden is a golden test (tests/golden.sh runs one).
 find_library(CMOCKA cmocka)
 if(NOT CMOCKA)
@@ -6,7 +6,7 @@ if(NOT CMOCKA)
   return()
 endif()
 set(gradc_all gradc_data gradc_compiler gradc_emit gradc_trace gradc_grammar gradc_interp gradc_passes gradc_runtime)
-file(GLOB unit_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/*.c ${PROJECT_SOURCE_DIR}/tests/numeric/*.c)
+file(GLOB unit_tests CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/*.c ${PROJECT_SOURCE_DIR}/tests/slow/*.c ${PROJECT_SOURCE_DIR}/tests/numeric/*.c)
 foreach(file IN LISTS unit_tests)
   get_filename_component(name ${file} NAME_WE)
   get_filename_component(group ${file} DIRECTORY)

@@ -61,12 +61,14 @@ static void depend_on(Fuse *f, uint32_t form, Node n) {
 static void depend_below(Fuse *f, uint32_t form, Node n) {
   Leaves leaves = {0};
   leaves_below(f, n, true, &leaves);
+  f->forms.data[form].operands += leaves.count + 2;
   for (uint32_t i = 0; i < leaves.count; i++) depend_on(f, form, leaves.data[i].node);
   vec_free(&leaves);
 }
 
 /* May the elementwise node with these leaves be computed in stage s? Everything else that it reads must come before. */
 static bool may_join(Fuse *f, uint32_t s, const Leaves *leaves) {
+  if (f->forms.data[s].operands + leaves->count + 2 > FORM_MOST_OPERANDS) return false;
   for (uint32_t i = 0; i < leaves->count; i++) {
     const Node n = leaves->data[i].node;
     const int32_t made = f->form_of[n.id];
@@ -108,6 +110,7 @@ static void place_elementwise(Fuse *f, Node n, int32_t *map_reader) {
   int32_t home = find_home(f, n, &leaves, map_reader);
   if (home < 0) home = (int32_t)new_form(f, FORM_NODES, NODE_NONE, node_shape(f->g, n));
   vec_push(&f->forms.data[home].nodes, n);
+  f->forms.data[home].operands += leaves.count + 2; /* what it reads; its own place, a slot */
   f->form_of[n.id] = home;
   f->form_count[n.id] = 1;
   for (uint32_t i = 0; i < leaves.count; i++) {

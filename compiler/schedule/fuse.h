@@ -35,6 +35,7 @@ typedef struct {
   bool deferred;        /* FORM_COPY: runs after every reader of the slot, from a kept copy */
   Shape shape;          /* of the par axes */
   Vec(Node) nodes;      /* computed at the par axes, in order (without the anchor) */
+  uint32_t operands;    /* at most as many buffers as this are read and written */
   Vec(uint32_t) deps;   /* stages that it reads from, or must follow */
   uint32_t kernel;      /* group */
   Stage stage;
@@ -48,6 +49,7 @@ typedef struct {
   Vec(uint32_t) forms; /* in order */
   Shape rows;          /* the leading axes that all stages share */
   uint32_t row_rank;
+  uint32_t operands;   /* at most as many buffers as this */
   bool open;           /* may take further stages */
   Vec(uint32_t) deps;  /* groups, with duplicates */
   uint32_t phase, place;
@@ -60,6 +62,7 @@ typedef struct {
   uint32_t *uses;       /* live users of each node */
   bool *kept;           /* the node's value goes to memory (or may: if no other stage reads it, it does not) */
   uint32_t *inline_size; /* operations that computing the node where it is read costs */
+  uint32_t *inline_leaves; /* … and the values in memory that it reads, with repetitions */
   bool *costly;         /* … with a transcendental among them */
   int32_t *form_of;     /* the first stage that makes the node, -1 */
   uint32_t *form_count; /* how many stages in a row make it */
@@ -71,6 +74,8 @@ typedef struct {
   uint32_t *mark;       /* of searches over stages */
   uint32_t mark_count;
 } Fuse;
+
+#define FORM_MOST_OPERANDS 40 /* of a stage; a kernel takes KERNEL_MAX_OPERANDS */
 
 /* keep.c */
 void keep_decide(Fuse *f);

@@ -103,7 +103,7 @@ static bool common_rows(const Fuse *f, const Form *t, const Group *g, Shape *row
 
 static bool may_enter(Fuse *f, const Form *t, uint32_t group, Shape *rows) {
   const Group *g = &f->groups.data[group];
-  if (!g->open) return false;
+  if (!g->open || g->operands + t->operands > KERNEL_MAX_OPERANDS) return false;
   const bool scalars = shape_dims(f->g, g->rows)->rank == 0;
   if (scalars) {
     *rows = g->rows;
@@ -169,6 +169,7 @@ void group_forms(Fuse *f) {
     }
     t->kernel = (uint32_t)group;
     vec_push(&f->groups.data[group].forms, order[i]);
+    f->groups.data[group].operands += t->operands;
     for (uint32_t k = 0; k < t->deps.count; k++) {
       const uint32_t other = f->forms.data[t->deps.data[k]].kernel;
       if (other != (uint32_t)group) vec_push(&f->groups.data[group].deps, other);

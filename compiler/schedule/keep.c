@@ -3,6 +3,7 @@
 #include "fuse.h"
 
 #define INLINE_LIMIT 96  /* operations in one expression: bounds code size and recursion */
+#define LEAF_LIMIT 20    /* values in memory that one expression reads: bounds the operands of a kernel */
 #define SHARED_LIMIT 6   /* a value with several readers is computed again up to this size */
 #define SCALAR_LIMIT 4   /* a number of the step likewise, in every kernel that reads it */
 
@@ -77,13 +78,16 @@ static void measure(Fuse *f, Node n) {
   const NodeData *d = node_data(f->g, n);
   uint32_t size = prim_is(d->prim, K_ELEMENTWISE) || d->prim == P_RANDOM;
   bool costly = prim_is(d->prim, K_COSTLY);
+  uint32_t leaves = 0;
   for (uint32_t i = 0; i < d->count; i++) {
     const Node in = node_in(f->g, n, i);
+    leaves += is_dense(f, in) ? 1 : f->inline_leaves[in.id];
     if (is_dense(f, in)) continue;
     size += f->inline_size[in.id];
     costly |= f->costly[in.id];
   }
   f->inline_size[n.id] = size + (d->count > 0 && prim_is(d->prim, K_MOVEMENT));
+  f->inline_leaves[n.id] = leaves;
   f->costly[n.id] = costly;
 }
 
@@ -147,7 +151,7 @@ void keep_decide(Fuse *f) {
     measure(f, n);
     if (f->kept[id] || !(node_has(g, n, K_ELEMENTWISE) || node_prim(g, n) == P_RANDOM)) continue;
     const bool dear = f->costly[id] || f->inline_size[id] > SHARED_LIMIT;
-    if (f->inline_size[id] > INLINE_LIMIT || (f->uses[id] > 1 && (dear || follows_anchor(f, n)))) f->kept[id] = true;
+    if (f->inline_size[id] > INLINE_LIMIT || f->inline_leaves[id] > LEAF_LIMIT || (f->uses[id] > 1 && (dear || follows_anchor(f, n)))) f->kept[id] = true;
   }
   for (uint32_t id = 1; id < g->nodes.count; id++) { /* numbers of the step that a tensor reads */
     const Node n = {id};

@@ -260,7 +260,7 @@ static Fuse *fuse_new(Schedule *s, const Machine *machine) {
   Fuse *f = mem_zero(1, sizeof *f);
   const uint32_t n = g->nodes.count;
   *f = (Fuse){.s = s, .g = g, .machine = machine, .uses = mem_zero(n, 4), .kept = mem_zero(n, 1), .inline_size = mem_zero(n, 4),
-              .costly = mem_zero(n, 1), .form_of = mem_alloc(n * 4), .form_count = mem_zero(n, 4), .buffer_of = mem_alloc(n * 4),
+              .inline_leaves = mem_zero(n, 4), .costly = mem_zero(n, 1), .form_of = mem_alloc(n * 4), .form_count = mem_zero(n, 4), .buffer_of = mem_alloc(n * 4),
               .slot_buffer = mem_alloc(((size_t)g->slots.count + 1) * 4), .read_elsewhere = mem_zero(n, 1)};
   memset(f->form_of, -1, n * 4);
   memset(f->buffer_of, -1, n * 4);
@@ -276,7 +276,7 @@ static void fuse_free(Fuse *f) {
   }
   for (uint32_t i = 0; i < f->groups.count; i++) vec_free(&f->groups.data[i].forms), vec_free(&f->groups.data[i].deps);
   vec_free(&f->forms), vec_free(&f->groups);
-  free(f->uses), free(f->kept), free(f->inline_size), free(f->costly), free(f->form_of), free(f->form_count);
+  free(f->uses), free(f->kept), free(f->inline_size), free(f->inline_leaves), free(f->costly), free(f->form_of), free(f->form_count);
   free(f->buffer_of), free(f->slot_buffer), free(f->read_elsewhere), free(f->mark);
   free(f);
 }
