@@ -60,6 +60,19 @@ bool shape_from_value(Tracer *t, Value v, Dims *dims, Span at) {
 }
 
 /* The extents of a written shape; `..` stands for what it bound in the definition's parameters. */
+/* More elements than 2^50 fit no machine, and their bytes could not be counted further on. */
+static bool shape_countable(Tracer *t, Ast list, const Dims *dims, const char *what) {
+  int64_t size;
+  if (dims_size(dims, 1, &size) && size <= 1ll << 50) return true;
+  Text text = {0};
+  shape_print(dims, &text);
+  Diag *d = trace_error(t, "shape-overflow", ast_node(t->tree, list)->span, "%s of shape %s has more elements than can be counted", what,
+                        text_get(&text));
+  diag_hint(t->s, d, "2^50 elements are the most; is one of the extents a slip?");
+  text_free(&text);
+  return false;
+}
+
 bool eval_shape(Tracer *t, Ast list, Env *env, Dims *dims, const char *what) {
   *dims = (Dims){0};
   const uint32_t n = ast_count(t->tree, list);
@@ -89,7 +102,7 @@ bool eval_shape(Tracer *t, Ast list, Env *env, Dims *dims, const char *what) {
     }
     dims->dims[dims->rank++] = extent;
   }
-  return true;
+  return shape_countable(t, list, dims, what);
 }
 
 /* ---- joining ---- */
