@@ -73,7 +73,7 @@ static bool find_member(Session *s, const Array *array, Span span, const char *n
   Vec(char *) names = {0};
   bool ok = true, there = false;
   for (uint32_t i = 0; i < count && ok && !there; i++) {
-    Member m;
+    Member m = {0};
     ok = next_member(&at, end, &m);
     if (!ok) break;
     there = is_named(&m, name);
@@ -142,6 +142,6 @@ static bool take_member(Session *s, Array *array, Span span, const Member *m) {
 }
 
 bool array_unpack(Session *s, Array *array, const char *name, Span span) {
-  Member m;
+  Member m = {0};
   return find_member(s, array, span, name, &m) && take_member(s, array, span, &m);
 }
