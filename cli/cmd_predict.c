@@ -166,16 +166,8 @@ static bool write_file(Prediction *p, Feeder *feeder, const char *path) {
 static bool predict(Prediction *p) {
   Run *run = &p->run;
   const Options *o = run->options;
-  const char *path = front_weights(&run->front, o->weights);
-  GradcFile *file = weights_open(&run->front, path);
-  if (!file) return false;
-  weights_stats(file, &run->stats);
   const DataOptions how = {.whole = true, .known = true, .seed = run->front.program->plan.seed};
-  bool ok = front_data(&run->front, o, &how, &run->stats, run->data);
-  if (ok) run_capacity(run);
-  ok = ok && run_create(run, 1u << GRADC_ENTRY_INIT | 1u << GRADC_ENTRY_EVAL, run->front.program->plan.seed) &&
-       weights_read(&run->front, file, path, run->model);
-  gradc_file_close(file);
+  bool ok = run_open_trained(run, &how);
   if (!ok) return false;
   FeedOptions feed = {0};
   memcpy(feed.capacity, run->capacity, sizeof feed.capacity);

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "weights.h"
+
 void run_capacity(Run *run) {
   const int64_t wanted = run->front.program->plan.batch;
   for (uint32_t b = 0; b < run->front.blocks; b++) {
@@ -55,4 +57,18 @@ void run_close(Run *run) {
   free(run->inputs);
   stats_free(&run->stats);
   front_close(&run->front);
+}
+
+bool run_open_trained(Run *run, const DataOptions *how) {
+  const Options *o = run->options;
+  const char *path = front_weights(&run->front, o->weights);
+  GradcFile *file = weights_open(&run->front, path);
+  if (!file) return false;
+  weights_stats(file, &run->stats);
+  bool ok = front_data(&run->front, o, how, &run->stats, run->data);
+  if (ok) run_capacity(run);
+  ok = ok && run_create(run, 1u << GRADC_ENTRY_INIT | 1u << GRADC_ENTRY_EVAL, run->front.program->plan.seed) &&
+       weights_read(&run->front, file, path, run->model);
+  gradc_file_close(file);
+  return ok;
 }

@@ -20,6 +20,9 @@ typedef struct {
 void run_capacity(Run *run);
 /* Compiles `entries` and makes the instance; false after a message. */
 bool run_create(Run *run, unsigned entries, uint64_t seed);
+/* A trained model ready to be evaluated: its parameters and data statistics from the file that --weights or the default names, the
+ * rows that `how` asks for. False after an error, which is in the session. */
+bool run_open_trained(Run *run, const DataOptions *how);
 /* Evaluates a whole part of the data; figures are added to `figures`. False after a message. */
 bool run_evaluate(Run *run, Feeder *feeder, Figures *figures);
 /* Rows of a part, all blocks together being stepped through: those of the first block. */
