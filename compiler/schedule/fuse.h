@@ -32,7 +32,6 @@ typedef struct {
   Node anchor;          /* FORM_NODES: none for a map; FORM_PART, _FILL, _PUT: the node; FORM_COPY: what is copied */
   uint32_t part;
   int32_t to_slot;      /* FORM_COPY: the slot, or -1: the node's buffer */
-  bool deferred;        /* FORM_COPY: runs after every reader of the slot, from a kept copy */
   Shape shape;          /* of the par axes */
   Vec(Node) nodes;      /* computed at the par axes, in order (without the anchor) */
   uint32_t operands;    /* at most as many buffers as this are read and written */
@@ -100,7 +99,7 @@ void group_forms(Fuse *f);
 void phase_order(Fuse *f);
 void plan_memory(Fuse *f);
 void axes_simplify(Kernel *k);
-void strategy_choose(const Fuse *f, Kernel *k);
+void strategy_choose(Kernel *k);
 uint64_t kernel_hash(const Kernel *k);
 bool kernel_equal(const Kernel *a, const Kernel *b);
 

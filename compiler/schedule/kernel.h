@@ -145,7 +145,6 @@ typedef struct {
   uint32_t slot;
   Shape shape;             /* of the graph; in memory a batch axis lies outermost, whatever its place in the shape */
   Extent size;             /* elements; (count * batch where batched) */
-  int64_t pad;             /* bytes of slack behind it, so that whole vectors may be read */
   uint32_t first_phase, last_phase;
   int64_t offset;          /* in the arena: bytes for every batch symbol's share: see plan.c */
   int64_t offset_batch[GRADC_MAX_BATCHES];

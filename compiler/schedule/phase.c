@@ -14,11 +14,10 @@ static const Dims *cut_dims(const Fuse *f, const Group *g) {
   return shape_dims(f->g, g->row_rank ? g->rows : f->forms.data[g->forms.data[0]].shape);
 }
 
-/* Does `reader` see, at its index i of the cut axis, only index i of the node's first axis? */
-static bool reads_own_share(const Fuse *f, const Form *reader, const Access *a, int axis) {
+/* Does the reader see, at its index i of the cut axis, only index i of the node's first axis? */
+static bool reads_own_share(const Fuse *f, const Access *a, int axis) {
   const Dims *dims = node_dims(f->g, a->node);
   const int node_axis = cut_axis(dims);
-  (void)reader;
   if (node_axis < 0 || node_axis >= (int)a->map.rank) return false;
   const Affine own = affine_axis((uint32_t)axis);
   /* a reshaped read has other axes than the node: its rank tells */
@@ -63,14 +62,14 @@ static bool needs_barrier(const Fuse *f, uint32_t group, uint32_t other) {
       const Access *a = &t->accesses.data[k];
       const int32_t made = f->form_of[a->node.id];
       if (!form_in(f, made, other)) continue;
-      if (f->forms.data[made].kind != FORM_NODES || !reads_own_share(f, t, a, axis)) return true;
+      if (f->forms.data[made].kind != FORM_NODES || !reads_own_share(f, a, axis)) return true;
     }
   }
   for (uint32_t i = 0; i < o->forms.count; i++) { /* slots that o reads and g then overwrites */
     const Form *t = &f->forms.data[o->forms.data[i]];
     for (uint32_t k = 0; k < t->accesses.count; k++) {
       const Access *a = &t->accesses.data[k];
-      if (writes_slot(f, g, a->buffer) && !reads_own_share(f, t, a, other_axis)) return true;
+      if (writes_slot(f, g, a->buffer) && !reads_own_share(f, a, other_axis)) return true;
     }
   }
   return false;

@@ -40,7 +40,7 @@ static void print_expr(const Stage *s, int32_t i, Text *out) {
   }
 }
 
-static void print_stage(const Kernel *k, const Stage *s, uint32_t number, Text *out) {
+static void print_stage(const Stage *s, uint32_t number, Text *out) {
   static const char *const combines[] = {"", "sum", "fma", "product", "max", "min", "argmax"};
   text_printf(out, "    stage %u: par [", number);
   for (int i = 0; i < s->par; i++) text_add(out, i ? ", " : ""), print_extent(&s->axes[i], out);
@@ -66,7 +66,6 @@ static void print_stage(const Kernel *k, const Stage *s, uint32_t number, Text *
     print_affine(&s->stores.data[i].at, out);
     text_printf(out, "] = x%d\n", s->stores.data[i].value);
   }
-  (void)k;
 }
 
 static void print_buffer(const Schedule *s, uint32_t i, Text *out) {
@@ -96,7 +95,7 @@ void schedule_print(const Schedule *s, Text *out) {
   for (uint32_t i = 0; i < s->kernels.count; i++) {
     const Kernel *k = &s->kernels.data[i];
     text_printf(out, "kernel %s: %u block axes, hash %016llx\n", k->name, k->block, (unsigned long long)k->hash);
-    for (uint32_t j = 0; j < k->stages.count; j++) print_stage(k, &k->stages.data[j], j, out);
+    for (uint32_t j = 0; j < k->stages.count; j++) print_stage(&k->stages.data[j], j, out);
   }
   text_add(out, "buffers\n");
   for (uint32_t i = 0; i < s->buffers.count; i++) {

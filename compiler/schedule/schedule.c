@@ -219,7 +219,7 @@ static void make_kernel(Fuse *f, const Group *g) {
     t->stage = (Stage){0}; /* the kernel owns its lists now */
   }
   axes_simplify(&k);
-  strategy_choose(f, &k);
+  strategy_choose(&k);
   count_flops(&k);
   k.hash = kernel_hash(&k);
   uint32_t i = 0;

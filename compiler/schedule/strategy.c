@@ -129,8 +129,7 @@ static void choose_tile(Stage *s) {
   s->reason = s->row < 0 ? "one row: the lanes alone" : s->pack ? "lanes are strided in memory: copied panel by panel" : "lanes are contiguous: nothing copied";
 }
 
-void strategy_choose(const Fuse *f, Kernel *k) {
-  (void)f;
+void strategy_choose(Kernel *k) {
   for (uint32_t j = 0; j < k->stages.count; j++) {
     Stage *s = &k->stages.data[j];
     s->lane = s->row = -1;
