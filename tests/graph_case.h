@@ -15,7 +15,7 @@
 #include "interp.h"
 
 static const char case_prelude[] =
-    "graph f32 marks 4\n"
+    "graph f32 marks 4 loops 1\n"
     "slot 0 input \"x\" f32 [batch, 4]\n"
     "slot 1 input \"y\" f32 [batch, 4]\n"
     "slot 2 input \"i\" i32 [batch, 4]\n"

@@ -427,6 +427,116 @@ static inline Node rg_make_contract(RandomGraph *r, Prim prim, Node x) {
   return build_contract(r->g, x, y, nb, pairs_a, pairs_b, nk, sums_a, sums_b);
 }
 
+/* ---- loops: random rounds over values of one shape ---- */
+
+typedef struct {
+  Node values[24]; /* of the round, of one shape, moderate */
+  uint32_t count;
+  Shape shape;
+  uint32_t loop;
+  int64_t length;
+} RgRound;
+
+static inline Node rg_of_round(RandomGraph *r, const RgRound *b) {
+  const uint32_t i = rg_below(r, b->count), k = rg_below(r, b->count);
+  return b->values[i > k ? i : k];
+}
+
+static inline Node rg_loop(RandomGraph *r, Node x, int depth, Node *others, uint32_t *other_count);
+
+/* A product with a square matrix along the last axis; a sum along it, repeated. */
+static inline Node rg_round_product(RandomGraph *r, const RgRound *b, Node x) {
+  const Dims dims = *shape_dims(r->g, b->shape);
+  if (!dims.rank || dim_is_batch(dims.dims[dims.rank - 1]) || dims.dims[dims.rank - 1] > 8) return NODE_NONE;
+  const int64_t n = dims.dims[dims.rank - 1], last = dims.rank - 1, first = rg_below(r, 2);
+  const Dims square = {2, {n, n}};
+  if (!rg_below(r, 3)) {
+    int64_t kept[GRAPH_MAX_RANK];
+    for (uint32_t i = 0; i + 1 < dims.rank; i++) kept[i] = i;
+    return build_broadcast(r->g, build_reduce(r->g, P_SUM, x, &last, 1), b->shape, kept);
+  }
+  const Shape shape = shape_of(r->g, &square);
+  const Node matrix = build_broadcast_to(r->g, rg_alike(r, node_type(r->g, x), shape), shape);
+  return build_contract(r->g, x, matrix, 0, NULL, NULL, 1, &last, &first);
+}
+
+/* The gradient of a value by one that it is made of, within the round. */
+static inline Node rg_round_gradient(RandomGraph *r, const RgRound *b) {
+  const Node at = build_mark(r->g, rg_of_round(r, b)), y = build_unary(r->g, P_SIN, build_mul(r->g, at, rg_of_round(r, b)));
+  Node d;
+  grad_reverse(r->g, y, NODE_NONE, &at, 1, &d);
+  return d.id ? d : NODE_NONE;
+}
+
+static inline Node rg_round_value(RandomGraph *r, const RgRound *b, int depth) {
+  Graph *g = r->g;
+  const Node x = rg_of_round(r, b), y = rg_of_round(r, b);
+  uint32_t none = 0;
+  switch (rg_below(r, 12)) {
+  case 0: return build_add(g, x, y);
+  case 1: return build_sub(g, x, y);
+  case 2: case 3: return build_mul(g, x, y);
+  case 4: return build_unary(g, P_SIGMOID, x);
+  case 5: return build_unary(g, P_SIN, x);
+  case 6: return build_mul(g, x, rg_alike(r, node_type(g, x), b->shape));
+  case 7: return build_select(g, rg_alike(r, TYPE_BOOL, b->shape), x, y);
+  case 8: return build_mul(g, x, build_cast(g, build_round(g, b->loop, b->length), node_type(g, x)));
+  case 9: return depth ? NODE_NONE : rg_loop(r, x, depth + 1, NULL, &none);
+  case 10: return rg_round_gradient(r, b);
+  default: return rg_round_product(r, b, x);
+  }
+}
+
+static inline void rg_round_add(RandomGraph *r, RgRound *b, Node n) {
+  if (n.id && b->count < 24 && node_shape(r->g, n).id == b->shape.id)
+    b->values[b->count++] = build_unary(r->g, P_TANH, n);
+}
+
+/* x, and what is alike, through a few rounds; one result, and further ones to `others`. */
+static inline Node rg_loop(RandomGraph *r, Node x, int depth, Node *others, uint32_t *other_count) {
+  Graph *g = r->g;
+  const Type type = node_type(g, x);
+  RgRound b = {.shape = node_shape(g, x), .loop = build_loop_number(g), .length = 1 + rg_below(r, depth ? 3 : 5)};
+  const uint32_t carries = 1 + rg_below(r, 3), items = rg_below(r, 3);
+  Node carry[3], next[3];
+  for (uint32_t i = 0; i < carries; i++) {
+    const Node start = i ? build_broadcast_to(g, rg_alike(r, type, b.shape), b.shape) : x;
+    b.values[b.count++] = carry[i] = build_carry(g, b.loop, i, start);
+  }
+  for (uint32_t i = 0; i < items; i++) {
+    Dims dims = *shape_dims(g, b.shape);
+    const uint32_t axis = rg_below(r, dims.rank + 1);
+    for (uint32_t k = dims.rank++; k > axis; k--) dims.dims[k] = dims.dims[k - 1];
+    dims.dims[axis] = b.length;
+    const Shape longer = shape_of(g, &dims);
+    b.values[b.count++] = build_item(g, b.loop, build_broadcast_to(g, rg_alike(r, type, longer), longer), axis, rg_below(r, 2));
+  }
+  for (uint32_t i = 2 + rg_below(r, 8); i > 0; i--) rg_round_add(r, &b, rg_round_value(r, &b, depth));
+  for (uint32_t i = 0; i < carries; i++) next[i] = rg_of_round(r, &b);
+  const Node loop = build_loop(g, b.loop, b.length, carry, next, carries);
+  if (depth) return build_last(g, loop, rg_below(r, carries));
+  for (uint32_t i = rg_below(r, 3); i > 0; i--)
+    others[(*other_count)++] =
+        build_stack(g, rg_of_round(r, &b), loop, rg_below(r, shape_dims(g, b.shape)->rank + 1), rg_below(r, 2));
+  if (rg_below(r, 2)) others[(*other_count)++] = build_last(g, loop, rg_below(r, carries));
+  return rg_below(r, 2) ? build_last(g, loop, rg_below(r, carries))
+                        : build_stack(g, rg_of_round(r, &b), loop, rg_below(r, shape_dims(g, b.shape)->rank + 1), false);
+}
+
+static inline Node rg_make_loop(RandomGraph *r, Prim prim, Node x) {
+  Node others[4];
+  uint32_t count = 0;
+  if (node_rank(r->g, x) > 5 || rg_size(r, node_dims(r->g, x)) * 5 > r->largest ) return NODE_NONE;
+  const Node n = rg_loop(r, rg_into(r, x, -1.5, 1.5), 0, others, &count);
+  for (uint32_t i = 0; i < count; i++) vec_push(&r->pool, others[i]);
+  return n;
+}
+/* Made as a whole, with the rest of a loop. */
+static inline Node rg_make_carry(RandomGraph *r, Prim prim, Node x) { return rg_make_loop(r, prim, x); }
+static inline Node rg_make_item(RandomGraph *r, Prim prim, Node x) { return rg_make_loop(r, prim, x); }
+static inline Node rg_make_last(RandomGraph *r, Prim prim, Node x) { return rg_make_loop(r, prim, x); }
+static inline Node rg_make_stack(RandomGraph *r, Prim prim, Node x) { return rg_make_loop(r, prim, x); }
+
 static RgMake *const rg_makers[P_COUNT] = {
 #define PRIM(NAME, word, ...) [P_##NAME] = rg_make_##word,
 #define E1(NAME, ...) [P_##NAME] = rg_make_elementwise,

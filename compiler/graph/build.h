@@ -35,6 +35,18 @@ Node build_reduce(Graph *g, Prim prim, Node x, const int64_t *axes, uint32_t cou
 /* Sum of a's and b's products; axes as in prims.def. */
 Node build_contract(Graph *g, Node a, Node b, uint32_t nb, const int64_t *ab, const int64_t *bb, uint32_t nk,
                     const int64_t *ak, const int64_t *bk);
+
+/* Loops (prims.def). The number of a new loop; then carries and items, the body, the token, and what comes out. */
+uint32_t build_loop_number(Graph *g);
+Node build_carry(Graph *g, uint32_t loop, uint32_t i, Node start);
+Node build_item(Graph *g, uint32_t loop, Node x, int64_t axis, bool reversed);
+/* `carries`: in order, each a CARRY of this loop; `next`: what each hands on, of its type and shape. */
+Node build_loop(Graph *g, uint32_t loop, int64_t length, const Node *carries, const Node *next, uint32_t count);
+Node build_last(Graph *g, Node loop, uint32_t i);
+Node build_stack(Graph *g, Node x, Node loop, int64_t axis, bool reversed);
+/* The round's number, I32 []. */
+Node build_round(Graph *g, uint32_t loop, int64_t length);
+
 /* Any primitive with its inputs and attributes; type and shape serve where no rule infers them. */
 Node build_any(Graph *g, Prim prim, Type type, Shape shape, const Node *in, uint32_t count, const int64_t *attr,
                uint32_t attr_count);

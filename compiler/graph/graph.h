@@ -111,6 +111,7 @@ typedef struct Graph {
   Arena arena;           /* names */
   Type float_type;       /* what `float` is: TYPE_F32 or TYPE_F64 */
   uint32_t marks;        /* how many MARK nodes were made */
+  uint32_t loops;        /* numbers of loops are below this */
   Span span;             /* given to nodes that are made next */
 } Graph;
 
@@ -169,7 +170,7 @@ static inline bool node_has(const Graph *g, Node n, unsigned flags) { return pri
 Prim prim_find(const char *word); /* P_COUNT where there is none */
 
 /* print.c, parse.c: the graph as text, which parses back to an equal graph but for spans. `#` begins a comment.
- *   graph f32 marks 0
+ *   graph f32 marks 0              (behind it ` loops 2` where there are loops)
  *   slot 0 input "pixels" f32 [batch, 64]
  *   slot 1 target "digit" i32 [batch] classes 10
  *   slot 2 param "w" f32 [64, 10]

@@ -83,6 +83,8 @@ Node rule_sum_mask(Graph *g, const Draft *d);
 Node rule_sum_of_sum(Graph *g, const Draft *d);
 Node rule_reduce_transposed(Graph *g, const Draft *d);
 Node rule_sum_of_pad(Graph *g, const Draft *d);
+Node rule_item_broadcast(Graph *g, const Draft *d);
+Node rule_stack_item(Graph *g, const Draft *d);
 Node rule_contract_ones(Graph *g, const Draft *d);
 Node rule_contract_product(Graph *g, const Draft *d);
 Node rule_contract_transposed(Graph *g, const Draft *d);

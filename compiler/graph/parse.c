@@ -7,6 +7,7 @@
 #include "node.h"
 
 #define MAX_ATTRS 64
+#define MOST_LOOPS (1u << 20)
 
 typedef struct {
   Session *session;
@@ -143,7 +144,7 @@ static bool end_line(Parser *p) {
 
 static bool read_header(Parser *p) {
   return expect(p, "graph") && read_type(p, &p->g->float_type) && expect(p, "marks") &&
-         read_index(p, UINT32_MAX, &p->g->marks) &&
+         read_index(p, UINT32_MAX, &p->g->marks) && (!accept(p, "loops") || read_index(p, MOST_LOOPS, &p->g->loops)) &&
          (p->g->float_type <= TYPE_F64 ? true : fail(p, "float is f32 or f64"));
 }
 

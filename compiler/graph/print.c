@@ -72,7 +72,9 @@ static void print_output(const Output *o, Text *out) {
 }
 
 void graph_print(const Graph *g, Text *out) {
-  text_printf(out, "graph %s marks %u\n", type_word(g->float_type), g->marks);
+  text_printf(out, "graph %s marks %u", type_word(g->float_type), g->marks);
+  if (g->loops) text_printf(out, " loops %u", g->loops);
+  text_add(out, "\n");
   for (uint32_t i = 0; i < g->slots.count; i++) print_slot(g, i, out);
   for (uint32_t i = 1; i < g->nodes.count; i++) print_node(g, (Node){i}, out);
   for (uint32_t i = 0; i < g->outputs.count; i++) print_output(&g->outputs.data[i], out);

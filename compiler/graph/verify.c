@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "graph.h"
+#include "loops.h"
 
 #define MAX_SYMBOLS 4 /* as many data blocks as a model may have */
 
@@ -337,6 +338,72 @@ static const char *rule_contract(const Rule *r) {
   return NULL;
 }
 
+/* ---- loops ---- */
+
+static const char *need_loop(const Rule *r, uint32_t attrs) {
+  TRY(need_attrs(r, attrs));
+  NEED(r->attr[0] >= 0 && r->attr[0] < r->g->loops, "not one of the graph's loops");
+  return NULL;
+}
+
+static const char *rule_carry(const Rule *r) {
+  TRY(need_loop(r, 2));
+  NEED(r->attr[1] >= 0 && r->attr[1] < UINT8_MAX, "no such carry");
+  return same(r);
+}
+
+/* The shape is that of the other, but for one axis more. */
+static const char *need_axis_more(const Dims *more, const Dims *less, int64_t axis, int64_t extent) {
+  NEED(axis >= 0 && axis < more->rank && more->rank == less->rank + 1, "an axis is out of range");
+  NEED(more->dims[axis] == extent, "the axis is not as long as the loop");
+  for (uint32_t i = 0; i < less->rank; i++)
+    NEED(more->dims[i < (uint32_t)axis ? i : i + 1] == less->dims[i], "the shape is not that of the other axes");
+  return NULL;
+}
+
+static const char *rule_item(const Rule *r) {
+  TRY(need_loop(r, 3));
+  NEED(r->attr[2] == 0 || r->attr[2] == 1, "reversed must be 0 or 1");
+  NEED(in_type(r, 0) == r->type, "must be of its input's type");
+  NEED(r->attr[1] >= 0 && r->attr[1] < in_dims(r, 0)->rank, "an axis is out of range");
+  NEED(in_dims(r, 0)->dims[r->attr[1]] > 0, "the axis must have a known extent");
+  return need_axis_more(in_dims(r, 0), r->out, r->attr[1], in_dims(r, 0)->dims[r->attr[1]]);
+}
+
+static const char *rule_loop(const Rule *r) {
+  TRY(need_loop(r, 2));
+  NEED(r->attr[1] > 0 && r->attr[1] <= INT32_MAX, "the length is out of range");
+  const uint32_t count = node_data(r->g, r->node)->count / 2;
+  NEED(node_data(r->g, r->node)->count == 2 * count, "a carry without a next value");
+  for (uint32_t i = 0; i < count; i++) {
+    const Node carry = node_in(r->g, r->node, i);
+    NEED(node_prim(r->g, carry) == P_CARRY, "the first half of the inputs must be carries");
+    NEED(node_attr(r->g, carry)[0] == r->attr[0] && node_attr(r->g, carry)[1] == i, "not this loop's carry");
+    NEED(in_type(r, i) == in_type(r, count + i) && dims_equal(in_dims(r, i), in_dims(r, count + i)),
+         "a carry keeps its type and shape");
+  }
+  return need_scalar(r, TYPE_I32);
+}
+
+static const char *rule_last(const Rule *r) {
+  TRY(need_attrs(r, 1));
+  const Node loop = node_in(r->g, r->node, 0);
+  NEED(node_prim(r->g, loop) == P_LOOP, "must be of a loop");
+  NEED(r->attr[0] >= 0 && r->attr[0] < node_data(r->g, loop)->count / 2, "no such carry");
+  const Node carry = node_in(r->g, loop, (uint32_t)r->attr[0]);
+  NEED(node_type(r->g, carry) == r->type && dims_equal(node_dims(r->g, carry), r->out),
+       "must be of the carry's type and shape");
+  return NULL;
+}
+
+static const char *rule_stack(const Rule *r) {
+  TRY(need_attrs(r, 2));
+  NEED(node_prim(r->g, node_in(r->g, r->node, 1)) == P_LOOP, "must be of a loop");
+  NEED(r->attr[1] == 0 || r->attr[1] == 1, "reversed must be 0 or 1");
+  NEED(in_type(r, 0) == r->type, "must be of its input's type");
+  return need_axis_more(r->out, in_dims(r, 0), r->attr[0], node_attr(r->g, node_in(r->g, r->node, 1))[1]);
+}
+
 /* ---- the graph ---- */
 
 static const char *(*const rules[P_COUNT])(const Rule *) = {
@@ -371,7 +438,7 @@ static const char *check_node(const Graph *g, Node node) {
   NEED(d->type < TYPE_COUNT, "no such type");
   TRY(check_shape(g, d->shape));
   const int arity = prim_info(d->prim)->arity;
-  NEED(arity < 0 ? d->count > 0 : d->count == arity, "the wrong number of inputs");
+  NEED(arity < 0 ? d->count > 0 || d->prim == P_LOOP : d->count == arity, "the wrong number of inputs");
   if (d->count > 3) NEED((uint64_t)d->in[0] + d->count <= g->lists.count, "the list of inputs is out of range");
   for (uint32_t i = 0; i < d->count; i++) {
     const Node in = node_in(g, node, i);
@@ -437,6 +504,8 @@ const char *graph_verify(const Graph *g) {
     const char *why = graph_verify_node(g, (Node){i});
     if (why) return why;
   }
+  const char *unclosed = loops_check(g);
+  if (unclosed) return unclosed;
   for (uint32_t i = 0; i < g->outputs.count; i++) {
     const char *why = check_output(g, &g->outputs.data[i]), *name = g->outputs.data[i].name;
     if (why) return arena_printf(&g->session->arena, "output %u (%s): %s", i, name ? name : "", why);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "interp.h"
+#include "loops.h"
 #include "rng.h"
 
 struct Interp {
@@ -12,7 +13,8 @@ struct Interp {
   const InterpInput *input;
   InterpInput own;  /* what `input` points at */
   double **values;  /* by node; NULL: not computed */
-  uint8_t *wanted;  /* by node, of the evaluation that runs */
+  Loops loops;
+  int64_t *round;   /* by loop: which one runs */
 };
 
 /* A tensor as the loops see it: extents known, row-major strides. */
@@ -343,6 +345,35 @@ static void eval_contract(Loop *l) {
   }
 }
 
+/* ---- loops: see run_loop ---- */
+
+static void eval_item(Loop *l) {
+  const Interp *t = l->interp;
+  const View in = view_in(l, 0);
+  int64_t steps[GRAPH_MAX_RANK], round = -1;
+  for (uint32_t i = 0; i < t->loops.list.count; i++)
+    if (t->loops.list.data[i].number == l->attr[0]) round = t->round[i];
+  if (round < 0) DIAG_BUG(t->g->session, node_data(t->g, l->node)->span, "%%%u is read outside its loop", l->node.id);
+  for (uint32_t i = 0; i < l->out.rank; i++) steps[i] = in.strides[i < l->attr[1] ? i : i + 1];
+  gather(l, in.data, (l->attr[2] ? in.dims[l->attr[1]] - 1 - round : round) * in.strides[l->attr[1]], steps);
+}
+
+/* These have their values from the loop that runs. */
+static void eval_carry(Loop *l) {
+  DIAG_BUG(l->interp->g->session, node_data(l->interp->g, l->node)->span, "%%%u is read outside its loop", l->node.id);
+}
+static void eval_last(Loop *l) { eval_carry(l); }
+static void eval_stack(Loop *l) { eval_carry(l); }
+static void run_loop(Interp *t, int32_t loop);
+static void eval_loop(Loop *l) {
+  Interp *t = l->interp;
+  for (uint32_t i = 0; i < t->loops.list.count; i++) {
+    if (!node_is(t->loops.list.data[i].token, l->node)) continue;
+    run_loop(t, (int32_t)i);
+    *l->to = (double)t->loops.list.data[i].length;
+  }
+}
+
 /* ---- evaluation ---- */
 
 static void (*const loops[P_COUNT])(Loop *) = {
@@ -365,11 +396,14 @@ Interp *interp_new(const Graph *graph, const InterpInput *input) {
   t->own = *input;
   t->input = &t->own;
   t->values = mem_zero(graph->nodes.count, sizeof *t->values);
-  t->wanted = mem_zero(graph->nodes.count, 1);
+  t->loops = loops_find(graph);
+  t->round = mem_alloc((t->loops.list.count + 1) * sizeof *t->round);
+  for (uint32_t i = 0; i < t->loops.list.count; i++) t->round[i] = -1;
   return t;
 }
 
 static void evaluate(Interp *t, Node node) {
+  if (t->values[node.id]) return; /* a loop's result, which came with the loop */
   const NodeData *data = node_data(t->g, node);
   Loop l = {.interp = t, .node = node, .type = (Type)data->type, .out = view_of(t, node)};
   l.attr_count = node_attr_count(t->g, node);
@@ -384,22 +418,90 @@ static void evaluate(Interp *t, Node node) {
   t->values[node.id] = l.to;
 }
 
+/* A loop sees to its body itself, and so to what is stacked. */
+static bool made_by_loop(const Graph *g, Node n, uint32_t i) {
+  return node_prim(g, n) == P_LOOP || (node_prim(g, n) == P_STACK && i == 0);
+}
+
+/* A copy of values of the shape of n. */
+static double *copy_values(Interp *t, Node n, const double *from) {
+  const View v = view_of(t, n);
+  double *to = mem_alloc(sizeof *to * (size_t)(v.count ? v.count : 1));
+  if (v.count) memcpy(to, from, sizeof *to * (size_t)v.count);
+  return to;
+}
+
+static void set_values(Interp *t, Node n, double *values) {
+  free(t->values[n.id]);
+  t->values[n.id] = values;
+}
+
+/* Puts a round's value into its place of the stack. */
+static void put_part(Interp *t, Node stack, int64_t round) {
+  const Graph *g = t->g;
+  const Node from = node_in(g, stack, 0);
+  const int64_t axis = node_attr(g, stack)[0];
+  interp_value(t, from, NULL);
+  if (!t->values[stack.id]) {
+    const int64_t count = view_of(t, stack).count;
+    t->values[stack.id] = mem_zero((size_t)(count ? count : 1), sizeof(double));
+  }
+  const View in = view_of(t, from), out = view_of(t, stack);
+  if (node_attr(g, stack)[1]) round = out.dims[axis] - 1 - round;
+  int64_t index[GRAPH_MAX_RANK] = {0};
+  for (int64_t k = 0; k < in.count; k++, advance(&in, index)) {
+    int64_t at = round * out.strides[axis];
+    for (uint32_t i = 0; i < in.rank; i++) at += index[i] * out.strides[i < axis ? i : i + 1];
+    t->values[stack.id][at] = in.data[k];
+  }
+}
+
+/* Runs all rounds, and leaves the values of the loop's LASTs and STACKs. */
+static void run_loop(Interp *t, int32_t loop) {
+  const Graph *g = t->g;
+  const LoopInfo *info = &t->loops.list.data[loop];
+  double **carry = mem_alloc((info->carries + 1) * sizeof *carry);
+  for (uint32_t i = 0; i < info->carries; i++) {
+    const Node start = node_in(g, loop_carry(g, info, i), 0);
+    carry[i] = copy_values(t, start, interp_value(t, start, NULL));
+  }
+  for (int64_t round = 0; round < info->length; round++) {
+    t->round[loop] = round;
+    for (uint32_t id = 1; id < g->nodes.count; id++)
+      if (t->values[id] && loop_within(&t->loops, t->loops.of[id], loop)) set_values(t, (Node){id}, NULL);
+    for (uint32_t i = 0; i < info->carries; i++) set_values(t, loop_carry(g, info, i), carry[i]);
+    for (uint32_t id = 1; id < g->nodes.count; id++)
+      if (node_prim(g, (Node){id}) == P_STACK && node_is(node_in(g, (Node){id}, 1), info->token)) put_part(t, (Node){id}, round);
+    for (uint32_t i = 0; i < info->carries; i++) interp_value(t, loop_next(g, info, i), NULL);
+    for (uint32_t i = 0; i < info->carries; i++) carry[i] = copy_values(t, loop_next(g, info, i), t->values[loop_next(g, info, i).id]);
+  }
+  t->round[loop] = -1;
+  for (uint32_t id = 1; id < g->nodes.count; id++)
+    if (node_prim(g, (Node){id}) == P_LAST && node_is(node_in(g, (Node){id}, 0), info->token))
+      set_values(t, (Node){id}, copy_values(t, (Node){id}, carry[node_attr(g, (Node){id})[0]]));
+  for (uint32_t id = 1; id < g->nodes.count; id++)
+    if (t->values[id] && loop_within(&t->loops, t->loops.of[id], loop)) set_values(t, (Node){id}, NULL);
+  for (uint32_t i = 0; i < info->carries; i++) free(carry[i]);
+  free(carry);
+}
+
 /* Inputs come before users, so that two walks over the nodes do what recursion would, at any depth. */
 const double *interp_value(Interp *t, Node node, int64_t *count) {
   const Graph *g = t->g;
   if (!node.id || node.id >= g->nodes.count) DIAG_BUG(g->session, (Span){0}, "no node to evaluate");
   if (!t->values[node.id]) {
-    t->wanted[node.id] = 1;
+    uint8_t *wanted = mem_zero(node.id + 1, 1);
+    wanted[node.id] = 1;
     for (uint32_t id = node.id; id > 0; id--) {
-      if (!t->wanted[id]) continue;
+      if (!wanted[id]) continue;
       for (uint32_t i = 0; i < g->nodes.data[id].count; i++) {
         const Node in = node_in(g, (Node){id}, i);
-        if (!t->values[in.id]) t->wanted[in.id] = 1;
+        if (!t->values[in.id] && !made_by_loop(g, (Node){id}, i)) wanted[in.id] = 1;
       }
     }
-    for (uint32_t id = 1; id <= node.id; id++) {
-      if (t->wanted[id]) evaluate(t, (Node){id}), t->wanted[id] = 0;
-    }
+    for (uint32_t id = 1; id <= node.id; id++)
+      if (wanted[id]) evaluate(t, (Node){id});
+    free(wanted);
   }
   if (count) *count = view_of(t, node).count;
   return t->values[node.id];
@@ -408,5 +510,6 @@ const double *interp_value(Interp *t, Node node, int64_t *count) {
 void interp_free(Interp *t) {
   if (!t) return;
   for (uint32_t i = 0; i < t->g->nodes.count; i++) free(t->values[i]);
-  free(t->values), free(t->wanted), free(t);
+  loops_free(&t->loops);
+  free(t->values), free(t->round), free(t);
 }

@@ -1,6 +1,7 @@
 /* lower.c: contractions that are no matrix products. With one row or one column there is nothing to tile: a sum of
  * products, its lanes along whichever axis is contiguous. Over an extent of 1 there is no sum at all. */
 #include "build.h"
+#include "loops.h"
 #include "schedule.h"
 
 #include <string.h>
@@ -65,7 +66,7 @@ static Node lower_product(Graph *g, Node a, Node b, const Product *p, const Dims
   return p->nk ? build_reduce(g, P_SUM, terms, axes, p->nk) : terms;
 }
 
-Graph *schedule_lower(const Graph *from) {
+static Graph *lower_products(const Graph *from) {
   Graph *to = graph_like(from);
   Node *map = mem_zero(from->nodes.count, sizeof *map);
   bool *live = mem_zero(from->nodes.count, 1);
@@ -100,5 +101,11 @@ Graph *schedule_lower(const Graph *from) {
   }
   free(map);
   free(live);
+  return to;
+}
+
+Graph *schedule_lower(const Graph *from) {
+  Graph *flat = loops_unroll(from, 0), *to = lower_products(flat);
+  graph_free(flat);
   return to;
 }

@@ -9,8 +9,8 @@ typedef struct {
   int64_t l1, l2, l3; /* bytes */
 } Machine;
 
-/* The graph as kernels want it: products with a vector become sums (they have no tile), outer products become maps. A
- * graph of the same slots and outputs. */
+/* The graph as kernels want it: products with a vector become sums (they have no tile), outer products become maps; loops
+ * are written out. A graph of the same slots and outputs. */
 Graph *schedule_lower(const Graph *graph);
 
 /* Never fails on a verified and lowered graph, which must outlive the schedule. */

@@ -23,6 +23,7 @@ static void stand_in(Tracer *t, Value *v, StandIns *s) {
 void carry_apart(Tracer *t, Value *carry, StandIns *s) {
   *s = (StandIns){0};
   if (t->marked.count) stand_in(t, carry, s); /* else nothing is differentiated within the walk */
+  t->apart += s->stand.count > 0;
 }
 
 static Node rebuilt(Tracer *t, Node n, const Node *map) {
@@ -56,6 +57,7 @@ static void each_tensor(Tracer *t, Value *v, Node *map, uint32_t last) {
 
 /* Nodes from the first stand-in on that depend on one are made again, in their order. */
 void carry_join(Tracer *t, StandIns *s, Value **values, uint32_t count) {
+  t->apart -= s->stand.count > 0;
   if (s->stand.count) {
     Graph *g = t->graph;
     const uint32_t last = g->nodes.count - 1;

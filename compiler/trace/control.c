@@ -1,9 +1,9 @@
-/* control.c: `if`, `scan`, `iterate`, and `repeat` and `map`, which are unrolled. */
+/* control.c: `if`, `scan` and `iterate`, which are loops of the graph where they can be (rounds.c) and else written out
+ * round by round; `repeat` and `map`, which are written out always. */
 #include <string.h>
 
 #include "call.h"
-
-enum { UNROLL_LIMIT = 256 };
+#include "rounds.h"
 
 Value eval_if(Tracer *t, Ast e, Env *env) {
   const Value condition = eval(t, ast_child(t->tree, e, IF_condition), env);
@@ -17,13 +17,7 @@ Value eval_if(Tracer *t, Ast e, Env *env) {
 
 /* ---- unrolling ---- */
 
-typedef struct {
-  uint32_t entries;
-  uint32_t *counts;
-} NameState;
-
-/* The names of instances are counted anew in each round, so that all rounds share them. */
-static NameState names_save(Tracer *t) {
+NameState names_save(Tracer *t) {
   const Frame *f = t->frame;
   NameState s = {f ? f->counts.count : 0, NULL};
   s.counts = ARENA_ARRAY(t->arena, uint32_t, s.entries ? s.entries : 1);
@@ -31,7 +25,7 @@ static NameState names_save(Tracer *t) {
   return s;
 }
 
-static void names_restore(Tracer *t, const NameState *s) {
+void names_restore(Tracer *t, const NameState *s) {
   Frame *f = t->frame;
   if (!f) return;
   for (uint32_t i = 0; i < f->counts.count; i++) f->counts.data[i].count = i < s->entries ? s->counts[i] : 0;
@@ -155,6 +149,20 @@ static bool scan_round(Tracer *t, Ast body, Env *env, Value *carry, Value *yield
   return false;
 }
 
+typedef struct {
+  Ast loop;
+  Env *env;
+} LoopBody;
+
+static bool scan_body(Tracer *t, void *data, Value *carry, Value item, Value *yield) {
+  const LoopBody *b = data;
+  Env inner = *b->env;
+  bool yields = false;
+  bind_pattern(t, &inner, ast_child(t->tree, b->loop, SCAN_pattern), *carry, false);
+  bind_pattern(t, &inner, ast_child(t->tree, b->loop, SCAN_each), item, false);
+  return scan_round(t, ast_child(t->tree, b->loop, SCAN_body), &inner, carry, yield, &yields);
+}
+
 Value eval_scan(Tracer *t, Ast e, Env *env) {
   const AstNode node = *ast_node(t->tree, e);
   const Ast pattern = ast_child(t->tree, e, SCAN_pattern), each = ast_child(t->tree, e, SCAN_each);
@@ -163,7 +171,13 @@ Value eval_scan(Tracer *t, Ast e, Env *env) {
   if (value_bad(carry) || value_bad(in)) return value_poison();
   if (carry.kind == V_ARRAY && !value_to_tensor(t, &carry, TYPE_COUNT, node.span)) return value_poison();
   const int64_t count = part_count(t, &in, ast_node(t->tree, ast_child(t->tree, e, SCAN_in))->span, "`scan`");
-  if (count < 0 || too_long(t, count, node.span, "scan")) return value_poison();
+  if (count < 0) return value_poison();
+  Rounds r = {.length = count, .in = in, .reversed = node.flag, .span = node.span};
+  LoopBody body = {e, env};
+  Value result;
+  const uint32_t errors = t->s->errors;
+  if (count > UNROLL_SHORT && count <= UNROLL_LIMIT && rounds_try(t, &r, carry, scan_body, &body, &result)) return result;
+  if (t->s->errors != errors || too_long(t, count, node.span, "scan")) return value_poison();
   Value *yields = values_new(t, (uint32_t)count);
   bool any = false;
   const NameState names = names_save(t);
@@ -187,6 +201,38 @@ Value eval_scan(Tracer *t, Ast e, Env *env) {
 
 /* ---- iterate ---- */
 
+/* The carry is the value, and whether it is still going: where the condition has failed once, the value stays. */
+static bool iterate_body(Tracer *t, void *data, Value *carry, Value item, Value *yield) {
+  const LoopBody *b = data;
+  Env inner = *b->env;
+  bool yields;
+  Value next = carry->items[0], ignored;
+  const Span span = ast_node(t->tree, b->loop)->span;
+  bind_pattern(t, &inner, ast_child(t->tree, b->loop, ITERATE_pattern), next, false);
+  const Value holds = eval(t, ast_child(t->tree, b->loop, ITERATE_condition), &inner);
+  if (value_bad(holds) || !scan_round(t, ast_child(t->tree, b->loop, ITERATE_body), &inner, &next, &ignored, &yields))
+    return false;
+  Value *items = values_new(t, 2);
+  items[1] = op_binary(t, OP_AND, carry->items[1], holds, span);
+  items[0] = op_select(t, items[1], next, carry->items[0], span);
+  if (value_bad(items[0]) || value_bad(items[1])) return false;
+  carry->items = items;
+  return true;
+}
+
+static bool iterate_as_loop(Tracer *t, Ast e, Env *env, Value start, int64_t limit, Value *result) {
+  const Span span = ast_node(t->tree, e)->span;
+  Value *items = values_new(t, 2);
+  items[0] = start, items[1] = value_bool(true, span);
+  const Value both = {.kind = V_TUPLE, .count = 2, .items = items, .span = span};
+  Rounds r = {.length = limit, .in = {.kind = V_ABSENT}, .span = span};
+  LoopBody body = {e, env};
+  if (!rounds_try(t, &r, both, iterate_body, &body, result)) return false;
+  *result = result->items[0];
+  result->span = span;
+  return true;
+}
+
 /* Rounds up to the limit; where the condition has failed once, the value stays. */
 Value eval_iterate(Tracer *t, Ast e, Env *env) {
   const AstNode node = *ast_node(t->tree, e);
@@ -198,7 +244,10 @@ Value eval_iterate(Tracer *t, Ast e, Env *env) {
       !value_whole(t, eval(t, most, env), &limit, "the limit of `iterate`", ast_node(t->tree, most)->span))
     return value_poison();
   if (limit < 0) limit = 0;
-  if (too_long(t, limit, node.span, "iterate")) return value_poison();
+  const uint32_t errors = t->s->errors;
+  Value whole;
+  if (limit > UNROLL_SHORT && limit <= UNROLL_LIMIT && iterate_as_loop(t, e, env, z, limit, &whole)) return whole;
+  if (t->s->errors != errors || too_long(t, limit, node.span, "iterate")) return value_poison();
   Value going = value_bool(true, node.span);
   const NameState names = names_save(t);
   for (int64_t i = 0; i < limit; i++) {

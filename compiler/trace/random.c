@@ -41,8 +41,20 @@ static Value shaped(Tracer *t, Value v, const Dims *dims, Span span) {
 }
 
 static Value uniform01(Tracer *t, int kind, const Dims *dims, bool batched, int64_t batch, Span span) {
-  const Shape shape = tensor_shape(t, dims, batched, batch);
-  return value_tensor(t, build_random(t->graph, kind, draw_site(t), t->graph->float_type, shape), batched, span);
+  Dims all = {0}; /* within loops: an axis a loop, the outermost first, and this round's part */
+  const LoopFrame *loops[GRAPH_MAX_RANK];
+  uint32_t depth = 0;
+  for (const LoopFrame *l = t->loop; l && l->graph == t->graph && depth < GRAPH_MAX_RANK; l = l->outer) loops[depth++] = l;
+  if (dims->rank + depth + batched > GRAPH_MAX_RANK - 1) {
+    trace_limit(t, "rank-limit", span, "a draw of so many axes has no meaning yet");
+    return value_poison();
+  }
+  for (uint32_t i = depth; i-- > 0;) all.dims[all.rank++] = loops[i]->length;
+  for (uint32_t i = 0; i < dims->rank; i++) all.dims[all.rank++] = dims->dims[i];
+  const Shape shape = tensor_shape(t, &all, batched, batch);
+  Node draw = build_random(t->graph, kind, draw_site(t), t->graph->float_type, shape);
+  for (uint32_t i = depth; i-- > 0;) draw = build_item(t->graph, loops[i]->number, draw, batched, false);
+  return value_tensor(t, draw, batched, span);
 }
 
 /* The inverse of erf on |x| < 0.96, by Giles' polynomial in -log(1 - x^2). */

@@ -160,6 +160,14 @@ typedef struct {
   Span span;
 } Arg;
 
+/* A loop whose body is walked: what is drawn there is drawn for all rounds at once, outside. */
+typedef struct LoopFrame {
+  uint32_t number;
+  int64_t length;
+  const Graph *graph;
+  const struct LoopFrame *outer;
+} LoopFrame;
+
 enum { GRAPH_INIT, GRAPH_TRAIN, GRAPH_EVAL, GRAPH_GRADIENT, GRAPH_DATA, GRAPH_KINDS };
 
 typedef struct {
@@ -193,6 +201,8 @@ struct Tracer {
   bool metric_final; /* the metric at hand has states: its value is taken once, at the end */
   Frame *frame;
   const Applied *applied;
+  const LoopFrame *loop;
+  uint32_t apart; /* carries that stand in for others (carry.c): loops are written out meanwhile */
   Ast file, model;
   const char *path;
   Span library; /* positions of the embedded files */

@@ -12,7 +12,7 @@
 
 /* Slots, with batch 3: a and b are 1 .. 6, k is 5 -2 7 7, p 1 0 1, s 2, n what is hard. The case is node 7. */
 static const char head[] =
-    "graph f64 marks 1\n"
+    "graph f64 marks 1 loops 1\n"
     "slot 0 param \"a\" f64 [2, 3]\n"
     "slot 1 input \"k\" i32 [4]\n"
     "slot 2 input \"p\" bool [3]\n"
@@ -30,11 +30,16 @@ static const double a[] = {1, 2, 3, 4, 5, 6}, k[] = {5, -2, 7, 7}, p[] = {1, 0, 
 static const double *const slots[] = {a, k, p, a, s, n};
 
 typedef struct {
-  const char *text; /* of %7 */
+  const char *text; /* of %7, and of what follows; the last node is meant */
   const double *values;
   int64_t count;
 } Case;
 #define IS(...) (const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double)
+
+/* Two rounds, from the last row to the first. */
+#define LOOP                                                                                                           \
+  "sum %1 {0} : f64 [3]\n%8 = carry %7 {0, 0} : f64 [3]\n%9 = item %1 {0, 0, 1} : f64 [3]\n"                          \
+  "%10 = sub %8 %9 : f64 [3]\n%11 = loop %8 %10 {0, 2} : i32 []\n"
 
 static const Case cases[] = {
     {"const -1.5 : f64 []", IS(-1.5)},
@@ -99,6 +104,13 @@ static const Case cases[] = {
     {"contract %3 %3 {0, 0} : bool [3, 3]", NULL, -1}, /* refused */
     {"contract %2 %2 {0, 1, 0, 0} : i32 []", IS(127)},
     {"contract %4 %4 {0, 2, 0, 1, 0, 1} : f64 []", IS(91)},
+    /* 5 7 9, less 4 5 6, less 1 2 3 */
+    {LOOP "%12 = stack %10 %11 {1, 0} : f64 [3, 2]", IS(1, 0, 2, 0, 3, 0)},
+    {LOOP "%12 = stack %8 %11 {0, 1} : f64 [2, 3]", IS(1, 2, 3, 5, 7, 9)},
+    {LOOP "%12 = last %11 {0} : f64 [3]", IS(0, 0, 0)},
+    {LOOP "%12 = cast %11 : f64 []", IS(2)},
+    {"carry %5 {0, 0} : f64 []\n%8 = loop %7 %7 %7 {0, 2} : i32 []", NULL, -1},
+    {"carry %5 {1, 0} : f64 []", NULL, -1},
 };
 
 static void test_values(void **state) {
@@ -116,14 +128,14 @@ static void test_values(void **state) {
       const InterpInput input = {.slots = slots, .batch = {3, 1, 9, 1}, .step = 11, .steps = 12, .epoch = 13};
       Interp *t = interp_new(g, &input);
       int64_t count;
-      const double *v = interp_value(t, (Node){7}, &count);
+      const double *v = interp_value(t, (Node){g->nodes.count - 1}, &count);
       assert_int_equal(count, cases[i].count);
       for (int64_t e = 0; e < count; e++) {
         const double want = cases[i].values[e];
         if (!(v[e] == want || (isnan(v[e]) && isnan(want))))
           fail_msg("%s, element %d: %.17g, not %.17g", cases[i].text, (int)e, v[e], want);
       }
-      seen[node_prim(g, (Node){7})] = true;
+      for (uint32_t id = 7; id < g->nodes.count; id++) seen[node_prim(g, (Node){id})] = true;
       interp_free(t);
     }
     graph_free(g), text_free(&text), session_free(&session);

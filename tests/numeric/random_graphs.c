@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "differences.h"
+#include "loops.h"
 
 static void fail_with(const RandomGraph *r, uint64_t seed, const char *what, double error) {
   Text text = {0};
@@ -61,6 +62,24 @@ static void check_rebuilt(const RandomGraph *r, uint64_t seed) {
   }
 }
 
+/* A loop is its rounds written out, all of them or those of the loops within loops; and may be put in one piece. */
+static uint32_t check_loops(const RandomGraph *r, uint64_t seed) {
+  Loops found = loops_find(r->g);
+  const uint32_t count = found.list.count;
+  loops_free(&found);
+  for (int how = 0; how < 3 && count; how++) {
+    Graph *made = how == 2 ? loops_arrange(r->g) : loops_unroll(r->g, (uint32_t)how);
+    const char *why = graph_verify(made);
+    if (why) fail_msg("seed %llu: %s: %s", (unsigned long long)seed, how == 2 ? "arranged" : "unrolled", why);
+    for (uint32_t id = 1; id < made->nodes.count && how == 0; id++) assert_int_not_equal(node_prim(made, (Node){id}), P_LOOP);
+    const double e = outputs_difference(r, made);
+    const double tolerance = r->g->float_type == TYPE_F32 ? 1e-5 : 1e-11; /* numbers of a round fold to floats */
+    if (!(e <= tolerance)) fail_with(r, seed, how == 2 ? "the arranged graph's values" : "the unrolled graph's values", e);
+    graph_free(made);
+  }
+  return count;
+}
+
 static double check_gradient(RandomGraph *r, uint64_t seed) {
   Node loss = NODE_NONE, g[DIFF_MAX];
   for (uint32_t i = 0; i < r->g->outputs.count; i++) {
@@ -85,7 +104,7 @@ static void test_random_graphs(void **state) {
   const char *asked = getenv("GRADC_RANDOM_GRAPHS");
   const uint64_t count = asked ? strtoull(asked, NULL, 10) : 200;
   double worst = 0;
-  uint64_t nodes = 0;
+  uint64_t nodes = 0, loops = 0;
   for (uint64_t seed = 0; seed < count; seed++) {
     Session session = {0};
     RandomGraph r =
@@ -95,11 +114,13 @@ static void test_random_graphs(void **state) {
     if (why) fail_msg("seed %llu: %s", (unsigned long long)seed, why);
     check_text(&r, &session, seed);
     check_rebuilt(&r, seed);
+    loops += check_loops(&r, seed);
     worst = fmax(worst, check_gradient(&r, seed));
+    check_loops(&r, seed);
     random_graph_free(&r), session_free(&session);
   }
-  print_message("%llu graphs, %llu nodes, largest error of a gradient %.2g\n", (unsigned long long)count,
-                (unsigned long long)nodes, worst);
+  print_message("%llu graphs, %llu nodes, %llu loops, largest error of a gradient %.2g\n", (unsigned long long)count,
+                (unsigned long long)nodes, (unsigned long long)loops, worst);
 }
 
 int main(void) {

@@ -222,6 +222,17 @@ static const Case cases[] = {
      "contract{0 1 1 0}(x, w)"},
     {"contract_broadcast", "broadcast s : f32 [4, 2] | contract x $1 {0, 1, 1, 0} : f32 [batch, 2]",
      "broadcast{0}(mul(sum{1}(x), broadcast(s)))", 1},
+    {"item_broadcast",
+     "broadcast v {1} : f32 [2, 4] | item $1 {0, 0, 0} : f32 [4] | exp $2 : f32 [4] | loop {0, 2} : i32 [] | "
+     "stack $3 $4 {0, 0} : f32 [2, 4]",
+     "stack{0 0}(exp(v), loop{0 2})"},
+    {"item_broadcast",
+     "broadcast v {0} : f32 [4, 2] | item $1 {0, 0, 1} : f32 [2] | loop {0, 4} : i32 [] | "
+     "stack $2 $3 {0, 0} : f32 [4, 2]",
+     "stack{0 0}(broadcast(item{0 0 1}(v)), loop{0 4})"},
+    {"stack_number", "loop {0, 2} : i32 [] | stack #3 $1 {0, 0} : f32 [2, batch, 4]", "3"},
+    {"stack_item", "item t {0, 1, 1} : f32 [batch, 3] | loop {0, 2} : i32 [] | stack $1 $2 {1, 1} : f32 [batch, 2, 3]",
+     "t"},
 };
 enum { CASES = sizeof cases / sizeof cases[0] };
 
