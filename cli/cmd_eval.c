@@ -1,12 +1,14 @@
-/* cmd_eval.c: losses and metrics of a trained model: on the held-out rows of its own data, or on all rows of another file. */
+/* cmd_eval.c: losses and metrics of a trained model: on the held-out rows of its own data, or on all rows of another file.
+ * With --write-outputs or --write-gradients it is the door to other frameworks (door.h). */
 #include <stdio.h>
 #include <string.h>
 
+#include "door.h"
 #include "run.h"
 #include "weights.h"
 
 const uint8_t cmd_eval_options[] = {OPT_data, OPT_weights, OPT_batch, OPT_threads, OPT_seed, OPT_set, OPT_dtype, OPT_cpu, OPT_model,
-                                    OPT_json, OPT_COUNT};
+                                    OPT_write_outputs, OPT_write_gradients, OPT_json, OPT_COUNT};
 
 static void print(Run *run, const Figures *figures, bool held) {
   const int64_t rows = run_rows(run, held);
@@ -40,10 +42,21 @@ static bool evaluate(Run *run) {
   return ok;
 }
 
+/* False after a message: the status is EXIT_USAGE. */
+static bool door_options(const Options *o) {
+  if (!door_takes("write-outputs", o->write_outputs) || !door_takes("write-gradients", o->write_gradients)) return false;
+  if (!o->batch) return true;
+  fprintf(stderr, "gradc: --batch says nothing beside --write-outputs and --write-gradients: all rows are one step\n");
+  return false;
+}
+
 int cmd_eval(const Options *o) {
   Run run = {.options = o};
-  int status = front_open(&run.front, o, false);
-  if (!status) status = evaluate(&run) ? EXIT_DONE : EXIT_INPUT;
+  const bool door = o->write_outputs || o->write_gradients;
+  if (door && !door_options(o)) return EXIT_USAGE;
+  int status = front_open(&run.front, o, o->write_gradients != NULL);
+  if (!status && door) status = door_eval(&run);
+  else if (!status) status = evaluate(&run) ? EXIT_DONE : EXIT_INPUT;
   run_close(&run);
   return status;
 }

@@ -7,12 +7,13 @@
 #include <string.h>
 
 #include "blame.h"
+#include "door.h"
 #include "progress.h"
 #include "run.h"
 #include "weights.h"
 
 const uint8_t cmd_train_options[] = {OPT_data, OPT_out, OPT_resume, OPT_start, OPT_epochs, OPT_steps, OPT_batch, OPT_seed, OPT_set,
-                                     OPT_no_shuffle, OPT_threads, OPT_dtype, OPT_cpu, OPT_model, OPT_print_config, OPT_quiet,
+                                     OPT_no_shuffle, OPT_write_trajectory, OPT_threads, OPT_dtype, OPT_cpu, OPT_model, OPT_print_config, OPT_quiet,
                                      OPT_json, OPT_COUNT};
 
 enum { SAVE_SECONDS = 30 };
@@ -22,6 +23,7 @@ typedef struct {
   const char *out;
   Feeder *train, *held;
   Progress progress;
+  Trajectory trajectory; /* where it is to be written */
   Figures train_figures, held_figures;
   int64_t step, steps, per_epoch;
   double losses[2];   /* of the two steps before: for the message about a NaN */
@@ -222,6 +224,7 @@ static bool train_step(Training *t) {
   figures_add(&t->train_figures, run->model);
   const double loss = step_loss(run->model);
   if (!isfinite(loss)) return report_nan(t, loss);
+  if (run->options->write_trajectory) trajectory_step(&t->trajectory, run->model);
   t->losses[1] = t->losses[0];
   t->losses[0] = loss;
   progress_step(&t->progress, t->step, batch[0], &t->train_figures);
@@ -286,6 +289,7 @@ static bool prepare(Training *t, const Options *o) {
     return false;
   }
   gradc_progress(run->model)->steps = (double)t->steps;
+  if (o->write_trajectory && !trajectory_start(&t->trajectory, f, run->model, t->steps - t->step)) return false;
   t->progress = (Progress){.quiet = o->quiet, .json = o->json, .steps = t->steps, .steps_per_epoch = t->per_epoch};
   return true;
 }
@@ -325,6 +329,7 @@ static int finish(Training *t) {
   const Options *o = t->run.options;
   progress_clear(&t->progress);
   if (!save(t)) return EXIT_INPUT;
+  if (o->write_trajectory && !trajectory_write(&t->trajectory, &t->run.front, t->run.model, o->write_trajectory)) return EXIT_INPUT;
   if (!t->interrupted) {
     if (!judge(t)) return EXIT_INPUT;
     print_end(t);
@@ -339,6 +344,7 @@ static int finish(Training *t) {
 int cmd_train(const Options *o) {
   Training t = {.run = {.options = o}};
   Front *f = &t.run.front;
+  if (!door_takes("write-trajectory", o->write_trajectory)) return EXIT_USAGE;
   int status = front_open(f, o, true);
   if (!status && o->print_config) {
     status = print_config(f);
@@ -353,6 +359,7 @@ int cmd_train(const Options *o) {
   }
   feeder_free(t.train);
   feeder_free(t.held);
+  trajectory_free(&t.trajectory);
   figures_free(&t.train_figures);
   figures_free(&t.held_figures);
   run_close(&t.run);

@@ -16,7 +16,10 @@ void run_capacity(Run *run) {
 
 bool run_create(Run *run, unsigned entries, uint64_t seed) {
   run->program = front_compile(&run->front, entries);
-  if (!run->program) return false;
+  return run->program && run_instance(run, seed);
+}
+
+bool run_instance(Run *run, uint64_t seed) {
   GradcMessage message;
   const GradcStatus status = gradc_create(run->program, seed, run->capacity, (int)run->options->threads, &run->model, &message);
   if (status != GRADC_OK) {

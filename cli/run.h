@@ -27,6 +27,8 @@ bool run_open_trained(Run *run, const DataOptions *how);
 bool run_evaluate(Run *run, Feeder *feeder, Figures *figures);
 /* Rows of a part, all blocks together being stepped through: those of the first block. */
 int64_t run_rows(const Run *run, bool held);
+/* The second half of it: the instance alone, of run->program; false after a message. */
+bool run_instance(Run *run, uint64_t seed);
 void run_close(Run *run);
 
 #endif

@@ -1,6 +1,8 @@
 /* weights.c: see weights.h. */
 #include "weights.h"
 
+#include "archive.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +13,11 @@
 GradcFile *weights_open(Front *f, const char *path) {
   GradcFile *file = NULL;
   GradcMessage message;
+  if (archive_is_npz(path)) {
+    file = archive_read_npz(&f->session, path);
+    front_report(f);
+    return file;
+  }
   if (gradc_file_open(path, &file, &message) == GRADC_OK) return file;
   const bool own = access(path, F_OK) && !strcmp(path, front_weights(f, NULL));
   const char *hint = own ? arena_printf(&f->arena, "`gradc train %s` writes it", f->program->path) : NULL;

@@ -4,7 +4,7 @@
 #include "front.h"
 #include "gradc.h"
 
-/* Opens a file; NULL after a message. */
+/* Opens a file, safetensors or (by its ending) NPZ; NULL after a message. */
 GradcFile *weights_open(Front *f, const char *path);
 /* The statistics of the data that the model was trained on. */
 void weights_stats(const GradcFile *file, Stats *stats);

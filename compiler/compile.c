@@ -89,7 +89,8 @@ Program *compile_front(Session *s, const char *path, CompileOptions *options) {
 
 /* ---- back ---- */
 
-static Graph *entry_graph(const Program *p, GradcEntryKind entry) {
+static Graph *entry_graph(const Program *p, GradcEntryKind entry, const CompileOptions *options) {
+  if (entry == GRADC_ENTRY_EVAL && options->gradients) return p->gradient;
   return entry == GRADC_ENTRY_INIT ? p->init : entry == GRADC_ENTRY_TRAIN ? p->train : p->eval;
 }
 
@@ -170,7 +171,7 @@ static uint32_t useful_threads(const Schedule *s, int64_t batch) {
 }
 
 static void plan_entry(Compiled *c, Program *p, GradcEntryKind kind) {
-  const Graph *graph = entry_graph(p, kind);
+  const Graph *graph = entry_graph(p, kind, &c->options);
   if (!graph) return;
   Entry *e = &c->entries[kind];
   GradcEntryInfo *info = &c->program.entries[kind];
@@ -296,7 +297,7 @@ static void list_stages(Text *out) {
 }
 
 static bool dump_graph(Session *s, Program *p, const CompileOptions *options, const char *stage, GradcEntryKind entry, Text *out) {
-  const Graph *graph = entry_graph(p, entry);
+  const Graph *graph = entry_graph(p, entry, options);
   if (!strcmp(stage, "trace")) {
     graph_print(graph, out);
     return true;

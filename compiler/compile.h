@@ -11,6 +11,7 @@ typedef struct {
   TraceOptions trace;
   const char *cpu;          /* NULL: the host's */
   const char *without;      /* passes switched off, separated by commas; or NULL */
+  bool gradients;           /* the evaluation is of the losses' gradients (Program.gradient), not of the outputs */
   unsigned tile_rows, tile_vectors; /* 0: the compiler's choice; for tests */
 } CompileOptions;
 

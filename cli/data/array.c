@@ -72,6 +72,10 @@ Array *array_parse(Session *s, const char *path, Bytes bytes, const char *name, 
   *array = (Array){.path = arena_text(&s->arena, path, strlen(path)), .bytes = bytes};
   bool ok = bytes.size < 4 || memcmp(bytes.data, "PK", 2) || array_unpack(s, array, name, span);
   if (ok) ok = parse(s, array, span);
+  if (ok && array->scalar) {
+    array_fail(s, array, span, "this NPY file has 0 axes; 1 to %d can be read", ARRAY_MAX_RANK);
+    ok = false;
+  }
   if (ok) return array;
   array_free(array);
   return NULL;

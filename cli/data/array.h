@@ -14,6 +14,7 @@ typedef struct {
   ArrayType type;
   bool big_endian;
   bool columns_first;   /* NPY's Fortran order: the first axis is contiguous */
+  bool scalar;          /* an NPY without axes, taken as one row */
   uint32_t rank;        /* at least 1 */
   int64_t dims[ARRAY_MAX_RANK];
   int64_t row;          /* elements of a row: the product of dims[1..] */
@@ -27,6 +28,10 @@ Array *array_read(Session *s, const char *path, const char *name, Span span);
 /* The same from bytes in memory, which it frees. */
 Array *array_parse(Session *s, const char *path, Bytes bytes, const char *name, Span span);
 void array_free(Array *array); /* NULL is allowed */
+/* The names of an NPZ's arrays, in the session's arena; NULL after a diagnostic. */
+const char **array_names(Session *s, const char *path, const Bytes *npz, uint32_t *count);
+/* One of them, which may be `scalar`; NULL after a diagnostic. `npz` is only read. */
+Array *array_member(Session *s, const char *path, const Bytes *npz, const char *name);
 /* The elements of a row, as doubles. */
 void array_row(const Array *array, int64_t row, double *values);
 uint32_t array_size_of(ArrayType type);
@@ -34,7 +39,7 @@ uint32_t array_size_of(ArrayType type);
 /* Internal: fill `array` (path and bytes are set) from the bytes of one format. False after a diagnostic. */
 bool array_parse_idx(Session *s, Array *array, Span span);
 bool array_parse_npy(Session *s, Array *array, Span span);
-/* Internal: the bytes of an NPZ become those of its member. */
+/* Internal: the bytes of an NPZ become those of its member; false after a diagnostic. */
 bool array_unpack(Session *s, Array *array, const char *name, Span span);
 /* Internal: the row size, and whether the bytes from `offset` hold exactly the elements. */
 bool array_check(Session *s, Array *array, Span span, size_t offset, const char *format);

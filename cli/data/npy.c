@@ -144,9 +144,11 @@ bool array_parse_npy(Session *s, Array *array, Span span) {
     diag_hint(s, d, "arrays with named fields cannot be read; save each as an array of its own");
     return false;
   }
-  if (array->rank < 1 || array->rank > ARRAY_MAX_RANK) {
+  if (array->rank > ARRAY_MAX_RANK) {
     array_fail(s, array, span, "this NPY file has %u axes; 1 to %d can be read", array->rank, ARRAY_MAX_RANK);
     return false;
   }
+  array->scalar = !array->rank;
+  if (array->scalar) array->rank = 1, array->dims[0] = 1;
   return read_type(s, array, span, descr) && array_check(s, array, span, start + length, "NPY");
 }

@@ -5,6 +5,7 @@
 
 #include "array.h"
 #include "gradc.h"
+#include "mem.h"
 #include "near.h"
 #include "text.h"
 #include "vec.h"
@@ -64,27 +65,60 @@ static bool is_named(const Member *m, const char *name) {
   return m->name_length == n + 4 && !memcmp(m->name, name, n) && !memcmp(m->name + n, ".npy", 4);
 }
 
-static bool find_member(Session *s, const Array *array, Span span, const char *name, Member *found) {
+typedef struct {
+  const unsigned char *at, *end;
+  uint32_t count;
+} Directory;
+
+static bool open_directory(Session *s, const Array *array, Span span, Directory *d) {
   const unsigned char *data = (const unsigned char *)array->bytes.data, *end = find_end(data, array->bytes.size);
   if (!end) return damaged(s, array, span, "it has no directory");
-  const uint32_t count = get16(end + 10), offset = get32(end + 16);
+  const uint32_t offset = get32(end + 16);
   if (offset > (size_t)(end - data)) return damaged(s, array, span, "its directory lies beyond its end");
-  const unsigned char *at = data + offset;
+  *d = (Directory){data + offset, end, get16(end + 10)};
+  return true;
+}
+
+/* As NumPy shows it: without `.npy`. */
+static char *shown_name(Session *s, const Member *m) {
+  const bool npy = m->name_length > 4 && !memcmp(m->name + m->name_length - 4, ".npy", 4);
+  return arena_text(&s->arena, (const char *)m->name, npy ? m->name_length - 4 : m->name_length);
+}
+
+static bool find_member(Session *s, const Array *array, Span span, const char *name, Member *found) {
+  Directory d;
+  if (!open_directory(s, array, span, &d)) return false;
   Vec(char *) names = {0};
   bool ok = true, there = false;
-  for (uint32_t i = 0; i < count && ok && !there; i++) {
+  for (uint32_t i = 0; i < d.count && ok && !there; i++) {
     Member m = {0};
-    ok = next_member(&at, end, &m);
+    ok = next_member(&d.at, d.end, &m);
     if (!ok) break;
     there = is_named(&m, name);
     if (there) *found = m;
-    const uint32_t shown = m.name_length > 4 && !memcmp(m.name + m.name_length - 4, ".npy", 4) ? m.name_length - 4 : m.name_length;
-    vec_push(&names, arena_text(&s->arena, (const char *)m.name, shown));
+    vec_push(&names, shown_name(s, &m));
   }
   if (!ok) damaged(s, array, span, "its directory ends too early");
   else if (!there) ok = no_member(s, array, span, name, names.data, names.count);
   vec_free(&names);
   return ok && there;
+}
+
+const char **array_names(Session *s, const char *path, const Bytes *npz, uint32_t *count) {
+  const Array array = {.path = path, .bytes = *npz};
+  Directory d;
+  *count = 0;
+  if (!open_directory(s, &array, (Span){0}, &d)) return NULL;
+  const char **names = ARENA_ARRAY(&s->arena, const char *, d.count + 1);
+  for (; *count < d.count; ++*count) {
+    Member m = {0};
+    if (!next_member(&d.at, d.end, &m)) {
+      damaged(s, &array, (Span){0}, "its directory ends too early");
+      return NULL;
+    }
+    names[*count] = shown_name(s, &m);
+  }
+  return names;
 }
 
 #ifdef GRADC_ZLIB
@@ -101,7 +135,8 @@ static bool inflate_member(const unsigned char *from, const Member *m, Bytes *ou
 static bool sound(const Bytes *b, uint32_t crc) { return true; }
 #endif
 
-static bool take_member(Session *s, Array *array, Span span, const Member *m) {
+/* The bytes of a member, to be freed; what is wrong with them is said of `array`, whose bytes are the whole file. */
+static bool take_member(Session *s, const Array *array, Span span, const Member *m, Bytes *to) {
   const unsigned char *data = (const unsigned char *)array->bytes.data;
   const size_t size = array->bytes.size;
   if (m->packed == UINT32_MAX || m->size == UINT32_MAX) {
@@ -136,12 +171,27 @@ static bool take_member(Session *s, Array *array, Span span, const Member *m) {
   out.data[m->size] = 0;
   if (stored) memcpy(out.data, data + start, m->size);
   const bool whole = (stored || inflate_member(data + start, m, &out)) && sound(&out, m->crc);
-  bytes_free(&array->bytes);
-  array->bytes = out;
+  *to = out;
   return whole || damaged(s, array, span, "an array's bytes do not match their checksum");
 }
 
 bool array_unpack(Session *s, Array *array, const char *name, Span span) {
   Member m = {0};
-  return find_member(s, array, span, name, &m) && take_member(s, array, span, &m);
+  Bytes bytes = {0};
+  const bool ok = find_member(s, array, span, name, &m) && take_member(s, array, span, &m, &bytes);
+  bytes_free(&array->bytes);
+  array->bytes = bytes;
+  return ok;
+}
+
+Array *array_member(Session *s, const char *path, const Bytes *npz, const char *name) {
+  const Array whole = {.path = path, .bytes = *npz};
+  Array *array = mem_zero(1, sizeof *array);
+  Member m = {0};
+  *array = (Array){.path = arena_text(&s->arena, path, strlen(path))};
+  bool ok = find_member(s, &whole, (Span){0}, name, &m) && take_member(s, &whole, (Span){0}, &m, &array->bytes);
+  if (ok && (array->bytes.size < 6 || memcmp(array->bytes.data, "\x93NUMPY", 6))) ok = damaged(s, &whole, (Span){0}, "a member is no array");
+  if (ok && array_parse_npy(s, array, (Span){0})) return array;
+  array_free(array);
+  return NULL;
 }
