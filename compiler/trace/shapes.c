@@ -136,6 +136,10 @@ Value op_concat(Tracer *t, Value *items, uint32_t count, int64_t over, Span span
   uint32_t axis, from = 0;
   int64_t batch = 0;
   if (!axis_of(t, over, first.rank, &axis, span)) return value_poison();
+  if (dim_is_batch(first.dims[axis])) {
+    trace_limit(t, "no-meaning", span, "`concat` along an axis of the batch's extent has no meaning yet");
+    return value_poison();
+  }
   for (uint32_t i = 0; i < count; i++) {
     Dims mine = value_dims(t, items[i]);
     const Dims shown = mine;
