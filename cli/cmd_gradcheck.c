@@ -12,6 +12,7 @@
 #include "build.h"
 #include "gradc.h"
 #include "interp.h"
+#include "loops.h"
 #include "rng.h"
 #include "run.h"
 #include "synthetic.h"
@@ -132,9 +133,20 @@ static bool fill_feeds(Check *c) {
   return true;
 }
 
+/* A value stopped within a loop differs from round to round: there is no one value to keep. */
+static bool stops_in_loop(const Graph *g) {
+  Loops loops = loops_find(g);
+  bool found = false;
+  for (uint32_t id = 1; id < g->nodes.count; id++)
+    found = found || (node_prim(g, (Node){id}) == P_STOP && loop_of(&loops, (Node){id}) >= 0);
+  loops_free(&loops);
+  return found;
+}
+
 /* The losses alone; each value under stop_gradient becomes a slot that keeps its value. */
 static void hold_stopped(Check *c) {
-  const Graph *from = c->gradient;
+  Graph *unrolled = stops_in_loop(c->gradient) ? loops_unroll(c->gradient, 0) : NULL;
+  const Graph *from = unrolled ? unrolled : c->gradient;
   c->loss = graph_like(from);
   Node *map = mem_zero(from->nodes.count, sizeof *map);
   Vec(Node) stopped = {0};
@@ -171,6 +183,7 @@ static void hold_stopped(Check *c) {
   }
   interp_free(interp);
   vec_free(&stopped);
+  if (unrolled) graph_free(unrolled);
 }
 
 /* ---- comparing ---- */

@@ -5,17 +5,20 @@
 #include "example.h"
 
 #include "differences.h"
+#include "loops.h"
 
-/* The training's losses, with what was stopped as slots that keep their values. */
+/* The training's losses, with what was stopped as slots that keep their values; within loops it is left as it is: what
+ * the library stops there (the largest of logsumexp) has no influence. */
 static Graph *held(const Evaluation *e, double **values, uint32_t *count) {
   const Graph *from = e->program->gradient;
   Graph *g = graph_like(from);
   Node *map = mem_zero(from->nodes.count, sizeof *map);
   const InterpInput in = evaluation_input(e);
   Interp *interp = interp_new(from, &in);
+  Loops loops = loops_find(from);
   for (uint32_t id = 1; id < from->nodes.count; id++) {
     const Node n = {id};
-    if (node_prim(from, n) != P_STOP) continue;
+    if (node_prim(from, n) != P_STOP || loop_of(&loops, n) >= 0) continue;
     char name[32];
     snprintf(name, sizeof name, "stopped %u", id);
     const Dims dims = *node_dims(from, n);
@@ -35,6 +38,7 @@ static Graph *held(const Evaluation *e, double **values, uint32_t *count) {
     graph_add_output(g, o);
   }
   *count = g->slots.count;
+  loops_free(&loops);
   interp_free(interp);
   free(map);
   return g;
