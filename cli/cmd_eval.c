@@ -20,6 +20,7 @@ static void print(Run *run, const Figures *figures, bool held) {
   } else {
     text_printf(&line, "%s (%lld rows): ", held ? "held out" : run->options->data ? run->options->data : "all", (long long)rows);
     figures_print(figures, &line);
+    figures_print_arrays(figures, &line);
   }
   printf("%s\n", text_get(&line));
   text_free(&line);

@@ -306,6 +306,7 @@ static void print_end(Training *t) {
   } else {
     text_printf(&line, held ? "held out (%lld rows): " : "training (%lld rows): ", (long long)(held ? held : run_rows(run, false)));
     figures_print(figures, &line);
+    figures_print_arrays(figures, &line);
   }
   printf("%s\n", text_get(&line));
   text_free(&line);

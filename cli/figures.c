@@ -2,10 +2,28 @@
 #include "figures.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-void figures_clear(Figures *figures) { figures->all.count = 0; }
-void figures_free(Figures *figures) { vec_free(&figures->all); }
+#include "mem.h"
+
+void figures_clear(Figures *figures) {
+  for (uint32_t i = 0; i < figures->all.count; i++) free(figures->all.data[i].values);
+  figures->all.count = 0;
+}
+
+void figures_free(Figures *figures) {
+  figures_clear(figures);
+  vec_free(&figures->all);
+}
+
+static void keep_array(Figure *f, const GradcFigure *step) {
+  f->rank = step->rank, f->count = 1;
+  memcpy(f->dims, step->dims, sizeof f->dims);
+  for (int32_t i = 0; i < f->rank; i++) f->count *= f->dims[i];
+  if (!f->values) f->values = mem_alloc((size_t)(f->count + 1) * sizeof *f->values);
+  if (f->count) memcpy(f->values, step->values, (size_t)f->count * sizeof *f->values);
+}
 
 void figures_add(Figures *figures, GradcModel *model) {
   const GradcFigure *step;
@@ -20,6 +38,7 @@ void figures_add(Figures *figures, GradcModel *model) {
     } else { /* it has added up by itself */
       f->sum = step[i].sum;
       f->weight = step[i].weight;
+      if (step[i].rank) keep_array(f, &step[i]);
     }
   }
 }
@@ -59,10 +78,46 @@ void figures_print(const Figures *figures, Text *out) {
   }
   for (uint32_t i = 0; i < figures->all.count; i++) {
     const Figure *f = &figures->all.data[i];
-    if (f->kind == GRADC_OUT_LOSS && losses == 1) continue;
+    if (f->rank || (f->kind == GRADC_OUT_LOSS && losses == 1)) continue;
     text_printf(out, "%s%s ", space, part_name(f));
     print_number(out, figure_value(f));
     space = "  ";
+  }
+}
+
+/* Whole numbers, such as counts, without places; else as figures are. */
+static void print_element(Text *out, double value) {
+  if (value == floor(value) && fabs(value) < 1e9) text_printf(out, "%.0f", value);
+  else print_number(out, value);
+}
+
+static void print_array(const Figure *f, Text *out) {
+  const int64_t row = f->dims[f->rank - 1];
+  size_t width = 0;
+  Text cell = {0};
+  for (int64_t i = 0; i < f->count; i++) {
+    cell.length = 0;
+    print_element(&cell, f->values[i]);
+    if (cell.length > width) width = cell.length;
+  }
+  for (int64_t i = 0; i < f->count; i++) {
+    cell.length = 0;
+    print_element(&cell, f->values[i]);
+    text_printf(out, "%s%*s", i % row ? " " : "\n  ", (int)width, text_get(&cell));
+    if (f->rank > 2 && (i + 1) % row == 0 && (i + 1) / row % f->dims[f->rank - 2] == 0 && i + 1 < f->count)
+      text_add(out, "\n");
+  }
+  text_free(&cell);
+}
+
+void figures_print_arrays(const Figures *figures, Text *out) {
+  for (uint32_t i = 0; i < figures->all.count; i++) {
+    const Figure *f = &figures->all.data[i];
+    if (!f->rank) continue;
+    text_printf(out, "\n%s [", f->name);
+    for (int32_t k = 0; k < f->rank; k++) text_printf(out, "%s%lld", k ? ", " : "", (long long)f->dims[k]);
+    text_add(out, "]");
+    print_array(f, out);
   }
 }
 
@@ -70,6 +125,25 @@ void figures_print(const Figures *figures, Text *out) {
 static void json_number(Text *out, double value) {
   if (isfinite(value)) text_add_number(out, value);
   else text_add(out, "null");
+}
+
+/* Lists within lists. */
+static void json_array(Text *out, const Figure *f) {
+  for (int64_t i = 0; i < f->count; i++) {
+    int64_t size = 1;
+    if (i) text_add(out, ",");
+    for (int32_t k = f->rank; k-- > 0;) {
+      size *= f->dims[k];
+      if (i % size == 0) text_add(out, "[");
+    }
+    json_number(out, f->values[i]);
+    size = 1;
+    for (int32_t k = f->rank; k-- > 0;) {
+      size *= f->dims[k];
+      if ((i + 1) % size == 0) text_add(out, "]");
+    }
+  }
+  if (!f->count) text_add(out, "[]");
 }
 
 void figures_json(const Figures *figures, Text *out) {
@@ -84,7 +158,8 @@ void figures_json(const Figures *figures, Text *out) {
     const Figure *f = &figures->all.data[i];
     if (f->kind == GRADC_OUT_LOSS && losses == 1 && !strcmp(f->name, "loss")) continue;
     text_printf(out, "%s\"%s\":", i || losses ? "," : "", part_name(f));
-    json_number(out, figure_value(f));
+    if (f->rank) json_array(out, f);
+    else json_number(out, figure_value(f));
   }
   text_add(out, "}");
 }

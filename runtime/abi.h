@@ -42,7 +42,8 @@ typedef struct {
 
 typedef enum { GRADC_OUT_OUTPUT, GRADC_OUT_LOSS, GRADC_OUT_METRIC, GRADC_OUT_VALUE } GradcOutputKind;
 /* What an entry leaves for the caller. A loss and a metric are two scalars of type F64: `buffer` holds the weighted sum, `weight` the
- * sum of the weights; the value is their quotient, and both add up over the batches of a data set. */
+ * sum of the weights; the value is their quotient, and both add up over the batches of a data set. A metric
+ * without `weight` has added up by itself: it is its own value, and may be an array of F64 of known extents. */
 typedef struct {
   const char *name;
   uint8_t kind;   /* GradcOutputKind */

@@ -54,12 +54,17 @@ typedef struct {
 } GradcTensor;
 
 /* A loss or a metric of one batch. Over a data set: if adds_up, the sum of `sum` over the sum of `weight`; else the last
- * batch's value (a metric that keeps its own state). value = sum / weight, and 0 if the weight is 0. */
+ * batch's value (a metric that keeps its own state). value = sum / weight, and 0 if the weight is 0. A metric's value may
+ * be an array: `values` of extents `dims`, in row-major order, which live until the next step; then value is NaN. A single
+ * number has rank 0, and `values` of one. */
 typedef struct {
   const char *name;
   GradcOutputKind kind; /* GRADC_OUT_LOSS or GRADC_OUT_METRIC */
   int32_t adds_up;
   double sum, weight, value;
+  int32_t rank;
+  int64_t dims[GRADC_MAX_RANK];
+  const double *values; /* where !adds_up; else NULL */
 } GradcFigure;
 
 /* Where the training stands; the caller may write to it between steps. */

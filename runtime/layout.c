@@ -60,7 +60,9 @@ static bool output_valid(const GradcProgram *program, const GradcOutput *output)
   if (!output->name || output->kind > GRADC_OUT_VALUE || output->type > GRADC_BOOL) return false;
   if (!shape_valid(output->dims, output->rank, true) || output->buffer >= program->buffer_count) return false;
   if (output->weight != UINT32_MAX && output->weight >= program->buffer_count) return false;
-  return !gradc_output_judges(output) || (output->type == GRADC_F64 && output->rank == 0);
+  if (!gradc_output_judges(output)) return true;
+  const bool whole = output->kind == GRADC_OUT_METRIC && output->weight == UINT32_MAX;
+  return output->type == GRADC_F64 && (output->rank == 0 || (whole && shape_valid(output->dims, output->rank, false)));
 }
 
 static GradcStatus check_entries(const GradcProgram *program, GradcMessage *message) {

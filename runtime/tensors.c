@@ -1,4 +1,5 @@
 /* tensors.c: what a caller sees of an instance: its results, parameters, states and figures. */
+#include <math.h>
 #include <string.h>
 #include "model.h"
 
@@ -34,6 +35,11 @@ int gradc_figures(GradcModel *model, const GradcFigure **figures) {
     figure->sum = *(const double *)model->buffers[output->buffer];
     if (figure->adds_up) figure->weight = *(const double *)model->buffers[output->weight];
     figure->value = figure->weight == 0 ? 0 : figure->sum / figure->weight;
+    if (figure->adds_up) continue;
+    figure->values = model->buffers[output->buffer];
+    figure->rank = output->rank;
+    memcpy(figure->dims, output->dims, sizeof figure->dims);
+    if (figure->rank) figure->sum = figure->value = NAN;
   }
   return count;
 }

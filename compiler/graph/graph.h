@@ -91,7 +91,7 @@ typedef enum { OUT_VALUE, OUT_LOSS, OUT_METRIC, OUT_SLOT } OutKind;
 typedef struct {
   OutKind kind;
   const char *name; /* of a value, loss or metric */
-  Node node;        /* OUT_LOSS, OUT_METRIC: the weighted sum, an F64 scalar */
+  Node node;        /* OUT_LOSS, OUT_METRIC: the weighted sum, an F64 scalar (a metric without weight: any shape) */
   Node weight;      /* OUT_LOSS, OUT_METRIC: the sum of the weights, an F64 scalar; else none. A metric without: its
                      * value stands for all batches so far */
   uint32_t slot;    /* OUT_SLOT: the slot whose new value `node` is */

@@ -482,7 +482,11 @@ static const char *check_output(const Graph *g, const Output *out) {
   NEED(out->node.id > 0 && out->node.id < g->nodes.count, "no such node");
   const bool sum = out->kind == OUT_LOSS || out->kind == OUT_METRIC;
   if (!sum) NEED(out->weight.id == 0, "has a weight");
-  if (sum) NEED(node_type(g, out->node) == TYPE_F64 && !node_rank(g, out->node), "the sum must be an f64 scalar");
+  const bool whole = out->kind == OUT_METRIC && !out->weight.id; /* an array that has added up by itself */
+  if (sum) NEED(node_type(g, out->node) == TYPE_F64, "the sum must be f64");
+  if (sum && !whole) NEED(!node_rank(g, out->node), "the sum must be an f64 scalar");
+  for (uint32_t i = 0; whole && i < node_rank(g, out->node); i++)
+    NEED(!dim_is_batch(node_dims(g, out->node)->dims[i]), "a metric has no batch axis");
   if (sum && (out->kind == OUT_LOSS || out->weight.id)) {
     NEED(out->weight.id > 0 && out->weight.id < g->nodes.count, "has no weight");
     NEED(node_type(g, out->weight) == TYPE_F64 && !node_rank(g, out->weight), "the weight must be an f64 scalar");

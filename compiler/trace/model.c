@@ -173,8 +173,10 @@ static void final_metric(Tracer *t, Value e, Term *term, Span at, bool metric, A
                        : "a metric with states cannot be a loss");
     return;
   }
-  if (value_dims(t, e).rank) {
-    trace_limit(t, "no-meaning", at, "a metric whose value is an array has no meaning yet; found %s",
+  const Dims dims = value_dims(t, e);
+  for (uint32_t i = 0; i < dims.rank; i++) {
+    if (!dim_is_batch(dims.dims[i])) continue;
+    trace_error(t, "metric-batched", at, "the value of a metric cannot have the batch as an axis; found %s",
                 value_describe(t, e));
     return;
   }
