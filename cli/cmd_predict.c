@@ -9,7 +9,7 @@
 #include "run.h"
 #include "weights.h"
 
-const uint8_t cmd_predict_options[] = {OPT_data, OPT_weights, OPT_out_csv, OPT_batch, OPT_threads, OPT_seed, OPT_set, OPT_dtype, OPT_cpu,
+const uint8_t cmd_predict_options[] = {OPT_data, OPT_weights, OPT_out_csv, OPT_batch, OPT_threads, OPT_seed, OPT_set, OPT_dtype, OPT_cpu, OPT_no_cache, OPT_verbose,
                                        OPT_model, OPT_COUNT};
 
 typedef struct {

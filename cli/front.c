@@ -102,11 +102,12 @@ static bool read_type(const char *word, Type *type) {
 }
 
 int front_prepare(Front *f, const Options *o, bool train) {
-  *f = (Front){.json = o->json};
+  *f = (Front){.json = o->json, .verbose = o->verbose};
   TraceOptions *t = &f->compile.trace;
   *t = (TraceOptions){.model = o->model, .batch = o->batch, .epochs = o->epochs, .steps = o->steps, .seed = o->seed, .no_train = !train};
   f->compile.cpu = o->cpu;
   f->compile.without = o->without;
+  if (!o->no_cache && cache_folder(f->cache)) f->compile.cache = f->cache;
   f->folder = folder_of(&f->arena, o->path);
   if (!read_type(o->dtype, &t->float_type) || !take_overrides(f, o)) return EXIT_USAGE;
   return EXIT_DONE;
@@ -130,7 +131,20 @@ const GradcProgram *front_compile(Front *f, unsigned entries) {
   return f->compiled ? compiled_program(f->compiled) : NULL;
 }
 
+/* What became of each entry that has code. */
+static void tell_cache(const Front *f) {
+  static const char *const names[] = {"initialising", "training", "evaluation"};
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++) {
+    const CompileStats stats = compiled_stats(f->compiled, (GradcEntryKind)kind, 1);
+    if (!stats.cache || !*stats.cache) continue;
+    const bool hit = !strcmp(stats.cache, "hit"), miss = !strcmp(stats.cache, "miss");
+    fprintf(stderr, "%s: %s in %.1f ms%s%s\n", names[kind], hit ? "from the cache" : "compiled", 1e3 * stats.seconds,
+            hit || miss ? "" : strcmp(stats.cache, "off") ? ", " : "", hit || miss || !strcmp(stats.cache, "off") ? "" : stats.cache);
+  }
+}
+
 void front_close(Front *f) {
+  if (f->compiled && f->verbose) tell_cache(f);
   if (f->compiled) compiled_free(f->compiled);
   if (f->program) program_free(f->program);
   vec_free(&f->overrides);

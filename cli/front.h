@@ -1,6 +1,7 @@
 /* front.h: from the command line to a checked program, and from there to data. What every command begins with. */
 #ifndef GRADC_FRONT_H
 #define GRADC_FRONT_H
+#include "cache.h"
 #include "compile.h"
 #include "dataset.h"
 #include "options.h"
@@ -16,7 +17,8 @@ typedef struct {
   uint32_t blocks;
   Vec(Override) overrides;
   Arena arena;
-  bool json;
+  char cache[CACHE_PATH]; /* its folder */
+  bool json, verbose;
 } Front;
 
 /* Options to a program; warnings and errors are printed on the standard error (as JSON on the standard output where asked).

@@ -24,9 +24,11 @@ static const OptionRow rows[] = {
 };
 
 const Command commands[] = {
-#define COMMAND(name, line) {#name, cmd_##name, cmd_##name##_options, line},
+#define COMMAND(name, line) {#name, cmd_##name, cmd_##name##_options, line, false},
+#define COMMAND_ALONE(name, line) {#name, cmd_##name, cmd_##name##_options, line, true},
 #include "commands.def"
 #undef COMMAND
+#undef COMMAND_ALONE
     {0}};
 
 const Command *command_find(const char *name) {
@@ -130,6 +132,9 @@ bool options_parse(const Command *command, int count, char **words, Options *o) 
     } else if (!only_paths && word[0] == '-' && word[1]) {
       fprintf(stderr, "gradc: there is no option %s\nhint: options are whole words: `gradc %s --help` lists them\n", word, command->name);
       return false;
+    } else if (command->alone) {
+      fprintf(stderr, "gradc: `gradc %s` takes no file: `%s`\n", command->name, word);
+      return false;
     } else if (o->path) {
       fprintf(stderr, "gradc: `gradc %s` takes one file, and there are two: `%s` and `%s`\n", command->name, o->path, word);
       return false;
@@ -137,7 +142,7 @@ bool options_parse(const Command *command, int count, char **words, Options *o) 
       o->path = word;
     }
   }
-  if (o->path) return true;
+  if (o->path || command->alone) return true;
   fprintf(stderr, "gradc: `gradc %s` needs a file\nusage: gradc %s MODEL.nn [options]\n", command->name, command->name);
   return false;
 }
@@ -171,6 +176,6 @@ void options_help(const Command *command) {
     help_all();
     return;
   }
-  printf("gradc %s: %s\nusage: gradc %s MODEL.nn [options]\n\n", command->name, command->line, command->name);
+  printf("gradc %s: %s\nusage: gradc %s%s [options]\n\n", command->name, command->line, command->name, command->alone ? "" : " MODEL.nn");
   for (const uint8_t *id = command->options; *id != OPT_COUNT; id++) help_option(&rows[*id]);
 }

@@ -16,7 +16,7 @@ typedef struct {
   Vec(const char *) set;
   int64_t seed;              /* -1: not given */
   int64_t epochs, steps, batch, threads, seconds; /* 0: not given */
-  bool no_shuffle, print_config, quiet, json, resume;
+  bool no_cache, clear, verbose, no_shuffle, print_config, quiet, json, resume;
 } Options;
 
 typedef enum {
@@ -31,6 +31,7 @@ typedef struct {
   int (*run)(const Options *options); /* the exit status */
   const uint8_t *options;             /* OptionIds, ended by OPT_COUNT */
   const char *line;
+  bool alone; /* takes no file */
 } Command;
 
 /* The commands, ended by one without a name. */
@@ -43,10 +44,12 @@ void options_free(Options *options);
 /* The page of a command, or of all. */
 void options_help(const Command *command);
 
+#define COMMAND_ALONE COMMAND
 #define COMMAND(name, line)                 \
   int cmd_##name(const Options *options);   \
   extern const uint8_t cmd_##name##_options[];
 #include "commands.def"
 #undef COMMAND
+#undef COMMAND_ALONE
 
 #endif

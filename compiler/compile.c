@@ -6,12 +6,14 @@
 #include "compile.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "build.h"
+#include "cache.h"
 #include "check.h"
 #include "emit.h"
 #include "mem.h"
@@ -26,6 +28,7 @@ typedef struct {
   uint32_t first_buffer; /* its rows of the program's buffer table */
   Loaded *code;
   double seconds;
+  char cache[256];       /* what the cache did: see CompileStats */
 } Entry;
 
 struct Compiled {
@@ -192,6 +195,46 @@ static unsigned part_count(const Schedule *s) {
   return count < 1 ? 1 : count > EMIT_MAX_PARTS ? EMIT_MAX_PARTS : (unsigned)count;
 }
 
+/* ---- the cache ---- */
+
+/* The code follows from the graph, the machine that it is scheduled for, the options, and where the entry's buffers begin. False
+ * without a cache. */
+static bool entry_key(const Compiled *c, GradcEntryKind kind, CacheKey *key) {
+  const CompileOptions *o = &c->options;
+  const Entry *e = &c->entries[kind];
+  if (!o->cache) return false;
+  Text text = {0};
+  text_printf(&text, "entry %d, buffers from %u, for %s, tiles %u %u\n", (int)kind, e->first_buffer, o->cpu ? o->cpu : "native",
+              o->tile_rows, o->tile_vectors);
+  text_printf(&text, "vectors %u x %u, caches %lld %lld %lld\n", c->machine.vector_bytes, c->machine.vector_registers,
+              (long long)c->machine.l1, (long long)c->machine.l2, (long long)c->machine.l3);
+  graph_print(e->graph, &text);
+  const bool ok = cache_key(text_get(&text), text.length, key);
+  text_free(&text);
+  return ok;
+}
+
+static unsigned read_cached(const Compiled *c, const CacheKey *key, EmitResult parts[EMIT_MAX_PARTS]) {
+  CachePart read[CACHE_MAX_PARTS];
+  const unsigned count = cache_read(c->options.cache, key, read);
+  for (unsigned i = 0; i < count; i++) {
+    if (count <= EMIT_MAX_PARTS) parts[i].object = read[i].bytes, parts[i].size = read[i].size;
+    else free(read[i].bytes);
+  }
+  return count <= EMIT_MAX_PARTS ? count : 0;
+}
+
+static void keep_cached(const Compiled *c, const CacheKey *key, const EmitResult *parts, unsigned count, char *note, size_t size) {
+  CachePart kept[EMIT_MAX_PARTS];
+  char why[192];
+  for (unsigned i = 0; i < count; i++) kept[i] = (CachePart){parts[i].object, parts[i].size};
+  if (!cache_write(c->options.cache, key, kept, count, cache_limit(), why, sizeof why)) snprintf(note, size, "not kept: %s", why);
+}
+
+static void free_parts(EmitResult *parts, unsigned count) {
+  for (unsigned i = 0; i < count; i++) free(parts[i].object), parts[i] = (EmitResult){0};
+}
+
 void compile_entry(Compiled *c, GradcEntryKind kind) {
   static const char *const names[] = {"gradc_init", "gradc_train", "gradc_eval"};
   Entry *e = &c->entries[kind];
@@ -199,11 +242,20 @@ void compile_entry(Compiled *c, GradcEntryKind kind) {
   const double start = seconds_now();
   const EmitOptions options = emit_options(&c->options);
   EmitResult parts[EMIT_MAX_PARTS] = {{0}};
-  const unsigned count = part_count(e->schedule);
-  emit_schedule_parts(e->schedule, names[kind], e->first_buffer, &options, parts, count);
+  CacheKey key;
+  const bool cached = entry_key(c, kind, &key);
   const char *error = NULL;
-  e->code = emit_load_parts(parts, count, &error);
-  for (unsigned i = 0; i < count; i++) free(parts[i].object);
+  unsigned count = cached ? read_cached(c, &key, parts) : 0;
+  if (count) e->code = emit_load_parts(parts, count, &error);
+  strcpy(e->cache, e->code ? "hit" : cached ? "miss" : "off");
+  if (!e->code) {
+    free_parts(parts, count);
+    count = part_count(e->schedule);
+    emit_schedule_parts(e->schedule, names[kind], e->first_buffer, &options, parts, count);
+    if (cached) keep_cached(c, &key, parts, count, e->cache, sizeof e->cache);
+    e->code = emit_load_parts(parts, count, &error);
+  }
+  free_parts(parts, count);
   if (!e->code) DIAG_BUG(c->session, ((Span){0}), "the code cannot be loaded: %s", error ? error : "no reason");
   c->program.entries[kind].run = emit_entry(e->code, names[kind]);
   e->seconds = seconds_now() - start;
@@ -263,7 +315,7 @@ const GradcProgram *compiled_program(const Compiled *c) { return &c->program; }
 CompileStats compiled_stats(const Compiled *c, GradcEntryKind entry, int64_t batch) {
   const Entry *e = &c->entries[entry];
   if (!e->schedule) return (CompileStats){0};
-  return (CompileStats){schedule_flops(e->schedule, batch), e->schedule->kernels.count, e->schedule->launches.count, e->seconds};
+  return (CompileStats){schedule_flops(e->schedule, batch), e->schedule->kernels.count, e->schedule->launches.count, e->seconds, e->cache};
 }
 
 void compiled_free(Compiled *c) {

@@ -11,6 +11,7 @@ typedef struct {
   TraceOptions trace;
   const char *cpu;          /* NULL: the host's */
   const char *without;      /* passes switched off, separated by commas; or NULL */
+  const char *cache;        /* the folder of compiled code (cache.h), or NULL: none */
   bool gradients;           /* the evaluation is of the losses' gradients (Program.gradient), not of the outputs */
   unsigned tile_rows, tile_vectors; /* 0: the compiler's choice; for tests */
 } CompileOptions;
@@ -31,7 +32,8 @@ typedef struct {
   double flops;         /* a step's multiply-adds x 2 of contractions at that batch, as bench/README counts them */
   uint32_t kernels;     /* distinct ones */
   uint32_t launches;
-  double seconds;       /* emission and code generation */
+  double seconds;       /* emission and code generation, or reading it */
+  const char *cache;    /* "off", "hit", "miss" (compiled and kept), or why it was not kept; valid as long as the program */
 } CompileStats;
 CompileStats compiled_stats(const Compiled *compiled, GradcEntryKind entry, int64_t batch);
 

@@ -139,5 +139,6 @@ def main():
 GRADC = os.path.abspath(sys.argv[1])
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
+    os.environ["XDG_CACHE_HOME"] = os.path.join(folder, "cache")
     main()
     os.chdir("/")

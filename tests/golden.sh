@@ -14,7 +14,8 @@ trap 'chmod -R u+w "$dir" 2>/dev/null; rm -rf "$dir"' EXIT
 mkdir "$dir/bin" "$dir/run"
 ln -s "$GRADC" "$dir/bin/gradc"
 PATH=$dir/bin:$PATH
-export PATH
+XDG_CACHE_HOME=$dir/cache
+export PATH XDG_CACHE_HOME
 awk -v dir="$dir/run" '/^=== / && body { file = dir "/" substr($0, 5); printf "" > file; next }
   body && file { print > file } /^---$/ { body = 1 }' "$case"
 cd "$dir/run" || exit 1

@@ -130,26 +130,22 @@ void emit_schedule_parts(const Schedule *s, const char *entry, uint32_t first_bu
 
 int64_t emit_scratch(const Schedule *s, const EmitOptions *options) {
   const EmitOptions *o = options ? options : &no_options;
-  Arena arena = {0};
-  Target target;
+  Target target = {0};
   int64_t most = 0;
-  if (!target_named(&target, &arena, o->cpu))
+  if (!target_vectors(&target, o->cpu))
     DIAG_BUG(s->session, ((Span){0}), "no code is emitted for a processor \"%s\"", o->cpu);
   for (uint32_t i = 0; i < s->kernels.count; i++) {
     const int64_t bytes = shape_scratch(&target, o, &s->kernels.data[i]);
     if (bytes > most) most = bytes;
   }
-  arena_free(&arena);
   return most;
 }
 
 void emit_machine(const EmitOptions *options, uint32_t *vector_bytes, uint32_t *vector_registers, const char **cpu) {
-  Arena arena = {0};
   Target target = {0};
   const char *name = options && options->cpu ? options->cpu : "native";
-  if (!target_named(&target, &arena, name)) target_host(&target, &arena);
+  if (!target_vectors(&target, name)) target_vectors(&target, NULL);
   *vector_bytes = target.vector_bytes, *vector_registers = target.vector_registers, *cpu = name;
-  arena_free(&arena);
 }
 
 Loaded *emit_load_parts(const EmitResult *parts, unsigned count, const char **error) {

@@ -77,6 +77,27 @@ static void fill_level(Target *target, unsigned i) {
   target->has_fma = levels[i].has_fma;
 }
 
+/* The same by the processor's own word. */
+static unsigned own_level(void) {
+#if defined __x86_64__
+  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
+  return v4 ? 0 : v3 ? 1 : 2;
+#else
+  return 3;
+#endif
+}
+
+bool target_vectors(Target *target, const char *name) {
+  unsigned level = LEVEL_COUNT;
+  if (!name || !strcmp(name, "native")) level = own_level();
+  for (unsigned i = 0; name && i < LEVEL_COUNT; i++)
+    if (!strcmp(levels[i].name, name)) level = i;
+  if (level < LEVEL_COUNT) fill_level(target, level);
+  return level < LEVEL_COUNT;
+}
+
 static const char *arena_message(Arena *arena, char *message) {
   const char *copy = arena_text(arena, message, strlen(message));
   LLVMDisposeMessage(message);

@@ -11,6 +11,9 @@
  * has it, so that "x86-64-v3" gives AVX2 code on a machine with AVX-512. */
 bool target_named(Target *target, Arena *arena, const char *name);
 bool target_host(Target *target, Arena *arena);
+/* Vectors, registers and fused multiply-add alone, without a word to LLVM, which takes longer to wake than a cached model to start.
+ * False for a name that is none. */
+bool target_vectors(Target *target, const char *name);
 /* The names that target_named takes, separated by ", ": for messages. */
 const char *target_names(void);
 /* Whether this machine can run code for `target`. */
