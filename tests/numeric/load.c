@@ -247,10 +247,26 @@ static void test_text(void **state) {
   arena_free(&arena);
 }
 
+/* What the schedule is told of the machine, without LLVM, is what LLVM emits for. */
+static void test_vectors(void **state) {
+  static const char *const names[] = {NULL, "native", "x86-64-v4", "x86-64-v3", "x86-64-v2", "aarch64"};
+  Arena arena = {0};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    Target full = {0}, bare = {0};
+    assert_true(target_named(&full, &arena, names[i]) && target_vectors(&bare, names[i]));
+    assert_int_equal(full.vector_bytes, bare.vector_bytes);
+    assert_int_equal(full.vector_registers, bare.vector_registers);
+    assert_int_equal(full.has_fma, bare.has_fma);
+  }
+  Target none;
+  assert_false(target_vectors(&none, "pentium"));
+  arena_free(&arena);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_reduce),    cmocka_unit_test(test_loops),  cmocka_unit_test(test_threads),
-      cmocka_unit_test(test_calls),
+      cmocka_unit_test(test_calls),    cmocka_unit_test(test_vectors),
       cmocka_unit_test(test_undefined), cmocka_unit_test(test_damage),  cmocka_unit_test(test_text),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
