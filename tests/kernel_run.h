@@ -38,12 +38,18 @@ static inline int64_t kr_affine(const KernelPoint *p, const Affine *a) {
 
 static inline double kr_round(double x, uint8_t type) { return type == TYPE_F32 ? (double)(float)x : x; }
 
+static double kr_expr(const KernelPoint *p, int32_t i);
+
+static int64_t kr_gathered(const KernelPoint *p, int32_t gather, int64_t stride) {
+  return gather ? (int64_t)kr_expr(p, gather - 1) * stride : 0;
+}
+
 static double kr_load(const KernelPoint *p, const Load *l) {
   for (int i = 0; i < l->guard_count; i++) {
     const int64_t at = kr_affine(p, &l->guards[i].index);
     if (at < 0 || at >= l->guards[i].limit) return 0;
   }
-  return p->run->buffers[p->launch->operands[l->operand]][kr_affine(p, &l->at)];
+  return p->run->buffers[p->launch->operands[l->operand]][kr_affine(p, &l->at) + kr_gathered(p, l->gather, l->gather_stride)];
 }
 
 static double kr_random(const KernelPoint *p, const Expr *e) {
@@ -84,7 +90,9 @@ static void kr_stores(KernelPoint *p, bool before) {
     if (p->stage->stores.data[i].before == before) values[i] = kr_expr(p, p->stage->stores.data[i].value);
   for (uint32_t i = 0; i < p->stage->stores.count; i++) {
     const Store *t = &p->stage->stores.data[i];
-    if (t->before == before) p->run->buffers[p->launch->operands[t->operand]][kr_affine(p, &t->at)] = values[i];
+    if (t->before != before) continue;
+    const int64_t at = kr_affine(p, &t->at) + kr_gathered(p, t->gather, t->gather_stride);
+    p->run->buffers[p->launch->operands[t->operand]][at] = values[i];
   }
 }
 
@@ -105,8 +113,10 @@ static double kr_identity(const Stage *s) {
 static void kr_reduce_axis(KernelPoint *p, int axis, double *lanes, int count, double *best, int64_t *number) {
   const Stage *s = p->stage;
   if (axis == s->par + s->red) {
-    const double x = kr_expr(p, s->before);
-    if (s->combine == COMBINE_ARGMAX) {
+    const double x = s->before >= 0 ? kr_expr(p, s->before) : 0;
+    if (s->combine == COMBINE_SCATTER) {
+      /* its stores are all there is */
+    } else if (s->combine == COMBINE_ARGMAX) {
       if (*number == 0 || (!isnan(*best) && (isnan(x) || x > *best))) *best = x, p->acc = (double)*number;
       ++*number;
     } else {

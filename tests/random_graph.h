@@ -537,6 +537,30 @@ static inline Node rg_make_item(RandomGraph *r, Prim prim, Node x) { return rg_m
 static inline Node rg_make_last(RandomGraph *r, Prim prim, Node x) { return rg_make_loop(r, prim, x); }
 static inline Node rg_make_stack(RandomGraph *r, Prim prim, Node x) { return rg_make_loop(r, prim, x); }
 
+/* Rows of x, or numbers of its rows; some indices are out of range: a slot's are 0 .. 4. */
+static inline Node rg_index(RandomGraph *r, const Dims *dims) {
+  const Node index = rg_alike(r, TYPE_I32, shape_of(r->g, dims));
+  return build_sub(r->g, build_broadcast_to(r->g, index, shape_of(r->g, dims)), build_const(r->g, TYPE_I32, rg_below(r, 3)));
+}
+static inline Node rg_make_gather(RandomGraph *r, Prim prim, Node x) {
+  const Dims table = *node_dims(r->g, x);
+  uint32_t pairs = table.rank ? rg_below(r, table.rank) : 0;
+  while (pairs && dim_is_batch(table.dims[pairs])) pairs--;
+  if (!table.rank || dim_is_batch(table.dims[pairs])) return NODE_NONE;
+  Dims index = {.rank = pairs + rg_below(r, 3)};
+  for (uint32_t i = 0; i < index.rank; i++)
+    index.dims[i] = i < pairs ? table.dims[i] : !i && rg_below(r, 2) ? DIM_BATCH : 1 + (int64_t)rg_below(r, 5);
+  if (index.rank + table.rank - pairs > 6) return NODE_NONE;
+  int64_t size = rg_size(r, &index);
+  for (uint32_t i = pairs + 1; i < table.rank; i++) size *= rg_extent(r, table.dims[i]);
+  return size > r->largest ? NODE_NONE : build_gather(r->g, x, rg_index(r, &index), pairs);
+}
+static inline Node rg_make_scatter_add(RandomGraph *r, Prim prim, Node x) {
+  Dims index = *node_dims(r->g, x);
+  index.rank = rg_below(r, index.rank + 1);
+  return build_scatter_add(r->g, x, rg_index(r, &index), index.rank ? rg_below(r, index.rank + 1) : 0, 1 + rg_below(r, 7));
+}
+
 static RgMake *const rg_makers[P_COUNT] = {
 #define PRIM(NAME, word, ...) [P_##NAME] = rg_make_##word,
 #define E1(NAME, ...) [P_##NAME] = rg_make_elementwise,
@@ -584,7 +608,8 @@ static inline Node rg_total(Graph *g, Node x) {
 static inline Node rg_random_node(RandomGraph *r) {
   static const uint8_t structural[] = {P_SUM,      P_SUM,      P_RMAX,     P_RMIN,      P_PROD,    P_ARGMAX,
                                        P_CONTRACT, P_CONTRACT, P_CONTRACT, P_BROADCAST, P_RESHAPE, P_TRANSPOSE,
-                                       P_SLICE,    P_PAD,      P_REVERSE,  P_CONCAT,    P_SELECT,  P_CAST};
+                                       P_SLICE,    P_PAD,      P_REVERSE,  P_CONCAT,    P_SELECT,  P_CAST,
+                                       P_GATHER,   P_GATHER,   P_SCATTER_ADD};
   const Prim prim = rg_below(r, 5) < 2 ? (Prim)structural[rg_below(r, sizeof structural)] : (Prim)rg_below(r, P_COUNT);
   return rg_apply(r, prim, rg_pick_float(r));
 }

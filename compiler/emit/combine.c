@@ -8,7 +8,9 @@ static bool lanes_reduced(const Nest *n) { return n->stage->order == ORDER_LANES
 static unsigned parts(const Nest *n) { return n->stage->combine == COMBINE_ARGMAX ? 2 : 1; }
 static unsigned width(const Nest *n) { return lanes_reduced(n) ? 1 : n->vectors; }
 
-unsigned combine_count(const Nest *n) { return parts(n) * n->rows * width(n); }
+unsigned combine_count(const Nest *n) {
+  return n->stage->combine == COMBINE_SCATTER ? 0 : parts(n) * n->rows * width(n);
+}
 
 static V *acc_at(const Nest *n, V *acc, unsigned part, unsigned row, unsigned vector) {
   return &acc[(part * n->rows + row) * width(n) + (lanes_reduced(n) ? 0 : vector)];
@@ -99,6 +101,7 @@ static V product(Nest *n, V a, V b, V acc) {
 
 void combine_point(Nest *n, V *acc) {
   const Stage *s = n->stage;
+  if (s->combine == COMBINE_SCATTER) return;
   for (unsigned r = 0; r < n->rows; r++)
     for (unsigned v = 0; v < n->vectors; v++) {
       V mask = lanes_reduced(n) ? n->mask[v] : NULL, *a = acc_at(n, acc, 0, r, v), made;
@@ -146,6 +149,7 @@ static V tree(Nest *n, V x, V value) {
 }
 
 void combine_finish(Nest *n, V *acc) {
+  if (n->stage->combine == COMBINE_SCATTER) return;
   for (unsigned r = 0; r < n->rows; r++)
     for (unsigned v = 0; v < width(n); v++) {
       V x = *acc_at(n, acc, 0, r, v);

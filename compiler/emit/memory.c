@@ -135,9 +135,9 @@ static V collect(Nest *n, Type type, V address, V steps, V mask) {
   return all;
 }
 
-static V gather(Nest *n, Type type, V address, const Affine *at, V mask) {
+/* `steps`: of the lanes from the address, in elements. */
+static V gather(Nest *n, Type type, V address, V steps, V mask) {
   Emit *e = n->e;
-  V steps = lane_numbers(n, e_i64(e, 0), at);
   if (e->target.vector_bytes < 64 || type == TYPE_BOOL) return collect(n, type, address, steps, mask);
   LLVMTypeRef vector = LLVMVectorType(memory_type(e, type), n->lanes);
   V from = LLVMBuildGEP2(e->b, memory_type(e, type), address, &steps, 1, "");
@@ -164,15 +164,24 @@ static V load_tail(Nest *n, Type type, V address, V count) {
   return x;
 }
 
-static V load_lanes(Nest *n, uint32_t load, V address, V point, V mask, unsigned vector) {
+/* How far the gathered coordinate leads, in elements: i64, in lanes where it differs from lane to lane. */
+static V gathered(Nest *n, int32_t gather, int64_t stride, unsigned row, unsigned vector) {
+  Emit *e = n->e;
+  V number = expr_value(n, gather - 1, row, vector, false);
+  LLVMTypeRef wide = e_vector(e, e->i64, e_lanes(LLVMTypeOf(number)));
+  return LLVMBuildMul(e->b, LLVMBuildSExt(e->b, number, wide, ""), e_int(e, wide, stride), "");
+}
+
+/* `rows`: how far each lane's gathered coordinate leads, or NULL. */
+static V load_lanes(Nest *n, uint32_t load, V address, V point, V mask, V rows, unsigned vector) {
   Emit *e = n->e;
   const Load *l = &n->stage->loads.data[load];
   const Type type = n->kernel->operand_type[l->operand];
   LLVMTypeRef element = memory_type(e, type), whole = LLVMVectorType(element, n->lanes);
   V dynamic, tail = n->panel == l->operand ? NULL : n->mask[vector];
   const int64_t stride = nest_lane_stride(n, &l->at, &dynamic);
-  const bool adjoin = stride == 1 && !dynamic;
-  if (!stride) {
+  const bool adjoin = stride == 1 && !dynamic && !rows;
+  if (!stride && !rows) {
     V x = e_splat(e, e_load(e, element, point ? e_select(e, point, address, zeros(n)) : address, type_bytes(type)),
                   n->lanes);
     return mask ? e_select(e, mask, x, LLVMConstNull(whole)) : x;
@@ -187,7 +196,9 @@ static V load_lanes(Nest *n, uint32_t load, V address, V point, V mask, unsigned
   if (point) mask = mask ? LLVMBuildAnd(e->b, mask, e_splat(e, point, n->lanes), "") : e_splat(e, point, n->lanes);
   if (tail) mask = mask ? LLVMBuildAnd(e->b, mask, tail, "") : tail;
   if (adjoin && has_masks(n, type)) return e_masked_load(e, whole, address, mask, LLVMConstNull(whole));
-  return gather(n, type, address, &l->at, mask);
+  V steps = lane_numbers(n, e_i64(e, 0), &l->at);
+  if (rows) steps = LLVMBuildAdd(e->b, steps, rows, "");
+  return gather(n, type, address, steps, mask);
 }
 
 V memory_load(Nest *n, uint32_t load, unsigned row, unsigned vector) {
@@ -196,8 +207,13 @@ V memory_load(Nest *n, uint32_t load, unsigned row, unsigned vector) {
   const Type type = n->kernel->operand_type[l->operand];
   V address = nest_spot(n, load, row, vector), point = point_guard(n, load, row, vector);
   V lanes = n->lane >= 0 ? lane_guard(n, load, row, vector) : NULL;
-  const bool by_lane = lanes || (n->lane >= 0 && affine_axes(&l->at) & AXIS_BIT(n->lane));
-  if (by_lane) return from_memory(e, type, load_lanes(n, load, address, point, lanes, vector));
+  V away = l->gather ? gathered(n, l->gather, l->gather_stride, row, vector) : NULL, rows = NULL;
+  if (away && e_lanes(LLVMTypeOf(away)) > 1)
+    rows = away;
+  else if (away)
+    address = e_gep(e, memory_type(e, type), address, away);
+  const bool by_lane = lanes || rows || (n->lane >= 0 && affine_axes(&l->at) & AXIS_BIT(n->lane));
+  if (by_lane) return from_memory(e, type, load_lanes(n, load, address, point, lanes, rows, vector));
   if (point) address = e_select(e, point, address, zeros(n));
   return from_memory(e, type, e_load(e, memory_type(e, type), address, type_bytes(type)));
 }
@@ -247,6 +263,7 @@ void memory_store(Nest *n, uint32_t store, unsigned row, unsigned vector) {
   const bool by_lane = n->lane >= 0 && affine_axes(&s->at) & AXIS_BIT(n->lane);
   V x = to_memory(n->e, type, expr_value(n, s->value, row, vector, by_lane));
   V address = nest_spot(n, n->first_store + store, row, vector);
+  if (s->gather) address = e_gep(n->e, memory_type(n->e, type), address, gathered(n, s->gather, s->gather_stride, row, vector));
   if (by_lane)
     store_lanes(n, s, type, x, address, vector);
   else

@@ -80,6 +80,7 @@ static void mark_reduced(const Stage *s, int32_t expr, bool *reduced) {
   if (expr < 0 || reduced[expr]) return;
   const Expr *x = &s->exprs.data[expr];
   reduced[expr] = true;
+  if (x->kind == X_LOAD) mark_reduced(s, s->loads.data[x->a].gather - 1, reduced);
   if (x->kind != X_PRIM) return;
   mark_reduced(s, x->a, reduced), mark_reduced(s, x->b, reduced), mark_reduced(s, x->c, reduced);
 }
@@ -136,6 +137,13 @@ static void start_spots(Nest *n) {
 
 static uint32_t axes_before(unsigned count) { return (1u << count) - 1; }
 
+/* Is the operand one that the stage adds to? Then it is read anew at every point. */
+static bool is_added_to(const Stage *s, uint16_t operand) {
+  for (uint32_t i = 0; i < s->stores.count; i++)
+    if (s->stores.data[i].gather && s->stores.data[i].operand == operand) return true;
+  return false;
+}
+
 static uint32_t expr_deps(const Nest *n, const Expr *x) {
   const Stage *s = n->stage;
   switch (x->kind) {
@@ -143,6 +151,8 @@ static uint32_t expr_deps(const Nest *n, const Expr *x) {
     const Load *l = &s->loads.data[x->a];
     uint32_t deps = affine_axes(&l->at) | (n->kernel->operand_written[l->operand] ? AXIS_BIT(AXIS_STAGE) : 0);
     for (unsigned g = 0; g < l->guard_count; g++) deps |= affine_axes(&l->guards[g].index);
+    if (l->gather) deps |= n->cells[l->gather - 1].deps;
+    if (is_added_to(s, l->operand)) deps |= axes_before(s->par + s->red);
     return deps;
   }
   case X_PRIM:
@@ -248,6 +258,7 @@ void nest_want(Nest *n, int32_t expr) {
   if (expr < 0 || n->cells[expr].wanted) return;
   const Expr *x = &n->stage->exprs.data[expr];
   n->cells[expr].wanted = true;
+  if (x->kind == X_LOAD) nest_want(n, n->stage->loads.data[x->a].gather - 1);
   if (x->kind != X_PRIM || n->cells[expr].value[0]) return;
   nest_want(n, x->a), nest_want(n, x->b), nest_want(n, x->c);
 }

@@ -63,14 +63,14 @@ static void reduce_inner(Nest *n, Carry *carry) {
  * made where it is used. */
 static void reduce(Nest *n, Carry *carry, void *next) {
   const Stage *s = n->stage;
-  const unsigned axis = (unsigned)(uintptr_t)next, last = (unsigned)s->par + s->red - 1;
+  const unsigned axis = (unsigned)(uintptr_t)next, end = (unsigned)s->par + s->red;
   void *after = (void *)(uintptr_t)(axis + 1);
-  if (axis > last)
+  if (axis == end)
     reduce_inner(n, carry);
-  else if (axis == last && s->order == ORDER_LANES)
+  else if (axis + 1 == end && s->order == ORDER_LANES)
     loop_lanes(n, axis, 1, carry, false, reduce, after);
   else
-    loop_axis(n, axis, carry, axis < last, reduce, after);
+    loop_axis(n, axis, carry, axis + 1 < end, reduce, after);
 }
 
 /* Row by row; behind the last row that counts the others are passed over. */

@@ -47,6 +47,9 @@ Node build_stack(Graph *g, Node x, Node loop, int64_t axis, bool reversed);
 /* The round's number, I32 []. */
 Node build_round(Graph *g, uint32_t loop, int64_t length);
 
+/* table [pairs, n, rest] at index [pairs, places]; values [pairs, places, rest] added up at index [pairs, places] of n. */
+Node build_gather(Graph *g, Node table, Node index, uint32_t pairs);
+Node build_scatter_add(Graph *g, Node values, Node index, uint32_t pairs, int64_t n);
 /* Any primitive with its inputs and attributes; type and shape serve where no rule infers them. */
 Node build_any(Graph *g, Prim prim, Type type, Shape shape, const Node *in, uint32_t count, const int64_t *attr,
                uint32_t attr_count);

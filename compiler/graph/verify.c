@@ -404,6 +404,49 @@ static const char *rule_stack(const Rule *r) {
   return need_axis_more(r->out, in_dims(r, 0), r->attr[0], node_attr(r->g, node_in(r->g, r->node, 1))[1]);
 }
 
+/* ---- by integers ---- */
+
+/* An I32 index whose first `pairs` axes, or all where `whole`, are the other input's too. */
+static const char *need_index(const Rule *r, bool whole) {
+  const Dims *x = in_dims(r, 0), *index = in_dims(r, 1);
+  NEED(in_type(r, 1) == TYPE_I32, "the index must be an i32");
+  NEED(in_type(r, 0) == r->type, "must be of its input's type");
+  NEED(r->attr[0] >= 0 && r->attr[0] <= index->rank, "pairs is out of range");
+  const uint32_t shared = whole ? index->rank : (uint32_t)r->attr[0];
+  NEED(x->rank >= shared, "the index has axes that its other input lacks");
+  for (uint32_t i = 0; i < shared; i++) NEED(x->dims[i] == index->dims[i], "axes differ from the index's");
+  return NULL;
+}
+
+static const char *rule_gather(const Rule *r) {
+  TRY(need_attrs(r, 1));
+  TRY(need_index(r, false));
+  const Dims *table = in_dims(r, 0);
+  Dims out = *in_dims(r, 1);
+  const uint32_t pairs = (uint32_t)r->attr[0];
+  NEED(pairs < table->rank && !dim_is_batch(table->dims[pairs]), "no axis of known extent to gather from");
+  NEED(out.rank + table->rank - pairs - 1 <= GRAPH_MAX_RANK, "the result has too many axes");
+  for (uint32_t i = pairs + 1; i < table->rank; i++) out.dims[out.rank++] = table->dims[i];
+  NEED(dims_equal(&out, r->out), "the shape is not the index's and the rest of the table's");
+  return NULL;
+}
+
+static const char *rule_scatter_add(const Rule *r) {
+  TRY(need_attrs(r, 2));
+  TRY(need_index(r, true));
+  NEED(is_number(r->type), "takes numbers");
+  NEED(r->attr[1] >= 0, "n must be >= 0");
+  const Dims *values = in_dims(r, 0);
+  const uint32_t pairs = (uint32_t)r->attr[0], index_rank = in_dims(r, 1)->rank;
+  NEED(pairs + 1 + values->rank - index_rank <= GRAPH_MAX_RANK, "the result has too many axes");
+  Dims out = {.rank = pairs};
+  for (uint32_t i = 0; i < pairs; i++) out.dims[i] = values->dims[i];
+  out.dims[out.rank++] = r->attr[1];
+  for (uint32_t i = index_rank; i < values->rank; i++) out.dims[out.rank++] = values->dims[i];
+  NEED(dims_equal(&out, r->out), "the shape is not n and the rest of the values'");
+  return NULL;
+}
+
 /* ---- the graph ---- */
 
 static const char *(*const rules[P_COUNT])(const Rule *) = {

@@ -374,6 +374,44 @@ static void eval_loop(Loop *l) {
   }
 }
 
+/* ---- by integers ---- */
+
+/* Sizes of the groups of axes: pairs, places of the index, n, rest. */
+typedef struct {
+  int64_t pairs, places, n, rest;
+  const double *index;
+} Rows;
+
+static Rows rows_of(const Loop *l, const View *with_rows, int64_t n_axis) {
+  const View index = view_in(l, 1);
+  Rows r = {1, 1, n_axis < with_rows->rank ? with_rows->dims[n_axis] : 1, 1, index.data};
+  for (uint32_t i = 0; i < index.rank; i++) *(i < n_axis ? &r.pairs : &r.places) *= index.dims[i];
+  for (uint32_t i = (uint32_t)n_axis + 1; i < with_rows->rank; i++) r.rest *= with_rows->dims[i];
+  return r;
+}
+
+static void eval_gather(Loop *l) {
+  const View table = view_in(l, 0);
+  const Rows r = rows_of(l, &table, l->attr[0]);
+  for (int64_t k = 0; k < r.pairs * r.places; k++) {
+    const double at = r.index[k];
+    const double *from = table.data + (k / r.places * r.n + (int64_t)at) * r.rest;
+    for (int64_t i = 0; i < r.rest; i++) l->to[k * r.rest + i] = at >= 0 && at < (double)r.n ? from[i] : 0;
+  }
+}
+
+static void eval_scatter_add(Loop *l) {
+  const double *values = view_in(l, 0).data;
+  const Rows r = rows_of(l, &l->out, l->attr[0]);
+  for (int64_t i = 0; i < l->out.count; i++) l->to[i] = 0;
+  for (int64_t k = 0; k < r.pairs * r.places; k++) {
+    const double at = r.index[k];
+    if (at < 0 || at >= (double)r.n) continue;
+    double *to = l->to + (k / r.places * r.n + (int64_t)at) * r.rest;
+    for (int64_t i = 0; i < r.rest; i++) to[i] = l->type == TYPE_I32 ? wrap((int64_t)(to[i] + values[k * r.rest + i])) : to[i] + values[k * r.rest + i];
+  }
+}
+
 /* ---- evaluation ---- */
 
 static void (*const loops[P_COUNT])(Loop *) = {

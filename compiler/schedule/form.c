@@ -136,6 +136,21 @@ static void place_parts(Fuse *f, Node n, FormKind kind, uint32_t count) {
   }
 }
 
+/* Zeros, then the sums, which lie in the rows that the index names. The stage's par axes are the pairs and the rest. */
+static void place_scatter(Fuse *f, Node n) {
+  const uint32_t pairs = (uint32_t)node_attr(f->g, n)[0];
+  const Dims *dims = node_dims(f->g, n);
+  Dims columns = {0};
+  for (uint32_t i = 0; i < dims->rank; i++)
+    if (i != pairs) columns.dims[columns.rank++] = dims->dims[i];
+  f->form_of[n.id] = (int32_t)f->forms.count;
+  f->form_count[n.id] = 2;
+  new_form(f, FORM_FILL, n, node_shape(f->g, n));
+  const uint32_t s = new_form(f, FORM_SCATTER, n, shape_of((Graph *)f->g, &columns));
+  form_add_dep(&f->forms.data[s], s - 1);
+  depend_below(f, s, n);
+}
+
 static void place_copy(Fuse *f, Node n, int32_t slot) {
   const uint32_t s = new_form(f, FORM_COPY, n, node_shape(f->g, n));
   f->forms.data[s].to_slot = slot;
@@ -181,7 +196,9 @@ void form_stages(Fuse *f) {
       for (uint32_t i = 0; i < node_rank(g, n); i++) gaps |= node_attr(g, n)[3 * i + 2] != 0;
       if (gaps) place_parts(f, n, FORM_FILL, 2);
       else place_copy(f, n, -1);
-    } else if (prim_is(p, K_ELEMENTWISE) || p == P_RANDOM) {
+    } else if (p == P_SCATTER_ADD) {
+      place_scatter(f, n);
+    } else if (prim_is(p, K_ELEMENTWISE) || p == P_RANDOM || p == P_GATHER) {
       place_elementwise(f, n, map_reader);
     } else {
       place_copy(f, n, -1); /* a view that nothing can follow */

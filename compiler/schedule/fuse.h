@@ -10,6 +10,8 @@
 typedef struct {
   uint8_t rank;
   Affine index[GRAPH_MAX_RANK];
+  int32_t gather;   /* 1 + an expression of the stage, which is added to index[gathered]; 0: none */
+  uint8_t gathered;
 } IndexMap;
 
 typedef struct {
@@ -22,14 +24,15 @@ typedef struct {
 typedef enum {
   FORM_NODES,  /* the anchor (a reduction or contraction) if any, and elementwise nodes of its shape */
   FORM_PART,   /* part `part` of a CONCAT, stored into its buffer */
-  FORM_FILL,   /* zeros for a PAD with gaps */
+  FORM_FILL,   /* zeros for a PAD with gaps, for a SCATTER_ADD */
   FORM_PUT,    /* the input of that PAD, stored into its places */
+  FORM_SCATTER, /* the values of a SCATTER_ADD, added to its buffer behind a FORM_FILL */
   FORM_COPY    /* `copied` (a view, a leaf, a kept node) stored to a slot or to a buffer of its own */
 } FormKind;
 
 typedef struct {
   FormKind kind;
-  Node anchor;          /* FORM_NODES: none for a map; FORM_PART, _FILL, _PUT: the node; FORM_COPY: what is copied */
+  Node anchor;          /* FORM_NODES: none for a map; FORM_PART, _FILL, _PUT, _SCATTER: the node; FORM_COPY: what is copied */
   uint32_t part;
   int32_t to_slot;      /* FORM_COPY: the slot, or -1: the node's buffer */
   Shape shape;          /* of the par axes */

@@ -64,6 +64,20 @@ static void keep_operand(Fuse *f, Node n) {
   }
 }
 
+/* Keeps what rows are gathered from: a load adds one gathered coordinate, and follows transposes. */
+static void keep_table(Fuse *f, Node n) {
+  while (!is_dense(f, n)) {
+    const Prim p = node_prim(f->g, n);
+    const Node in = node_data(f->g, n)->count ? node_in(f->g, n, 0) : n;
+    if (p == P_RESHAPE) {
+      f->kept[in.id] |= node_prim(f->g, in) != P_SLOT;
+      return;
+    }
+    if (p != P_TRANSPOSE && !prim_is(p, K_IDENTITY)) f->kept[n.id] = true;
+    n = in;
+  }
+}
+
 static bool keeps_always(const Graph *g, Node n) {
   const Prim p = node_prim(g, n);
   if (p == P_PAD) {
@@ -71,7 +85,7 @@ static bool keeps_always(const Graph *g, Node n) {
       if (node_attr(g, n)[3 * i + 2]) return true;
     return false;
   }
-  return prim_is(p, K_REDUCTION | K_CONTRACTION) || p == P_CONCAT;
+  return prim_is(p, K_REDUCTION | K_CONTRACTION) || p == P_CONCAT || p == P_SCATTER_ADD;
 }
 
 static void measure(Fuse *f, Node n) {
@@ -143,6 +157,7 @@ void keep_decide(Fuse *f) {
     if (f->uses[id] == UINT32_MAX) continue;
     if (node_has(g, n, K_CONTRACTION))
       for (uint32_t i = 0; i < 2; i++) keep_operand(f, node_in(g, n, i));
+    if (node_prim(g, n) == P_GATHER) keep_table(f, node_in(g, n, 0));
     if (node_prim(g, n) == P_RESHAPE && !view_is_affine(f, n)) f->kept[node_in(g, n, 0).id] = true;
   }
   for (uint32_t id = 1; id < g->nodes.count; id++) { /* what is cheaper kept */

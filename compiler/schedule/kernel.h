@@ -41,6 +41,8 @@ typedef struct {
   Affine at;        /* element index from the operand's start; with guards: already divided by their steps */
   uint8_t guard_count;
   Guard *guards;    /* in the schedule's arena */
+  int32_t gather;   /* 1 + an I32 expression: a gathered coordinate, known to be in range; 0: none */
+  int64_t gather_stride; /* elements for each step of it */
 } Load;
 
 /* Scalar expressions, evaluated at every point of the nest (lanes are the emitter's concern). In order: arguments
@@ -75,7 +77,8 @@ typedef enum {
   COMBINE_MUL,
   COMBINE_MAX,
   COMBINE_MIN,    /* max and min pass NaN on */
-  COMBINE_ARGMAX  /* of `before`; the first of equals; NaN counts as largest; I32 */
+  COMBINE_ARGMAX, /* of `before`; the first of equals; NaN counts as largest; I32 */
+  COMBINE_SCATTER /* nothing is carried: the stores lie within the nest and add to memory, red axes in order */
 } Combine;
 
 typedef enum {
@@ -89,6 +92,8 @@ typedef struct {
   Affine at;
   int32_t value;   /* expression */
   bool before;     /* stored at every point of the whole nest, red axes included (a value kept on the way) */
+  int32_t gather;  /* as of a load; the operand is read by a load of the same place, and added to */
+  int64_t gather_stride;
 } Store;
 
 typedef struct {

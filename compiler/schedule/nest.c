@@ -44,7 +44,7 @@ bool affine_equal(const Affine *a, const Affine *b) {
 }
 
 static bool map_equal(const IndexMap *a, const IndexMap *b) {
-  if (a->rank != b->rank) return false;
+  if (a->rank != b->rank || a->gather != b->gather || (a->gather && a->gathered != b->gathered)) return false;
   for (uint32_t i = 0; i < a->rank; i++)
     if (!affine_equal(&a->index[i], &b->index[i])) return false;
   return true;
@@ -128,6 +128,14 @@ static bool guards_equal(const Load *l, const Nest *b) {
   return true;
 }
 
+/* Elements for each step of the map's gathered coordinate. */
+static int64_t gather_stride(const Fuse *f, const Dims *dims, const IndexMap *map, bool slot) {
+  IndexMap unit = {.rank = map->rank};
+  for (uint32_t i = 0; i < map->rank; i++) unit.index[i] = affine_zero();
+  unit.index[map->gathered].offset = 1;
+  return affine_memory(f, dims, &unit, slot).offset;
+}
+
 /* A load of node n (kept, or a slot), dense in memory with `dims`, at `map`. */
 static int32_t make_load(Nest *b, Node n, const Dims *dims, const IndexMap *map) {
   Fuse *f = b->f;
@@ -138,10 +146,11 @@ static int32_t make_load(Nest *b, Node n, const Dims *dims, const IndexMap *map)
   uint32_t i = 0;
   for (; i < b->stage->loads.count; i++)
     if (b->form->accesses.data[i].buffer == buffer && affine_equal(&b->stage->loads.data[i].at, &at) &&
-        guards_equal(&b->stage->loads.data[i], b))
+        b->stage->loads.data[i].gather == map->gather && guards_equal(&b->stage->loads.data[i], b))
       break;
   if (i == b->stage->loads.count) {
-    Load load = {.at = at, .guard_count = (uint8_t)b->guard_count};
+    Load load = {.at = at, .guard_count = (uint8_t)b->guard_count, .gather = map->gather};
+    if (map->gather) load.gather_stride = gather_stride(f, dims, map, slot);
     if (b->guard_count) {
       load.guards = ARENA_ARRAY(&f->s->memory, Guard, b->guard_count);
       memcpy(load.guards, b->guards, sizeof(Guard) * b->guard_count);
@@ -211,6 +220,32 @@ static int32_t eval_pad(Nest *b, Node n, const IndexMap *map) {
   return x;
 }
 
+/* The index at `map` if it lies in 0 .. n - 1, else 0; *inside: whether it does. */
+static int32_t eval_row_number(Nest *b, Node index, const IndexMap *map, int64_t n, int32_t *inside, Span span) {
+  const int32_t x = eval(b, index, map), zero = make_const(b, TYPE_I32, 0, span);
+  const int32_t above = make_prim(b, P_LE, TYPE_BOOL, zero, x, -1, span);
+  const int32_t below = make_prim(b, P_LT, TYPE_BOOL, x, make_const(b, TYPE_I32, (double)n, span), -1, span);
+  *inside = make_prim(b, P_AND, TYPE_BOOL, above, below, -1, span);
+  return make_prim(b, P_SELECT, TYPE_I32, *inside, x, zero, span);
+}
+
+/* Rows by number: 0 where the number is out of range. */
+static int32_t eval_gather(Nest *b, Node n, const IndexMap *map) {
+  const Graph *g = b->f->g;
+  const Node table = node_in(g, n, 0), index = node_in(g, n, 1);
+  const uint32_t pairs = (uint32_t)node_attr(g, n)[0], rank = node_rank(g, index);
+  const Span span = node_data(g, n)->span;
+  IndexMap at = {.rank = (uint8_t)rank}, rows = {.rank = (uint8_t)node_rank(g, table), .gathered = (uint8_t)pairs};
+  int32_t inside;
+  memcpy(at.index, map->index, rank * sizeof *at.index);
+  rows.gather = 1 + eval_row_number(b, index, &at, node_dims(g, table)->dims[pairs], &inside, span);
+  memcpy(rows.index, map->index, pairs * sizeof *rows.index);
+  rows.index[pairs] = affine_zero();
+  for (uint32_t i = pairs + 1; i < rows.rank; i++) rows.index[i] = map->index[rank + i - pairs - 1];
+  const int32_t x = eval(b, table, &rows);
+  return make_prim(b, P_SELECT, node_type(g, n), inside, x, make_const(b, node_type(g, n), 0, span), span);
+}
+
 static int32_t eval_view(Nest *b, Node n, const IndexMap *map) {
   const Graph *g = b->f->g;
   const Node in = node_in(g, n, 0);
@@ -223,6 +258,7 @@ static int32_t eval_view(Nest *b, Node n, const IndexMap *map) {
     return eval(b, in, &r);
   case P_TRANSPOSE:
     for (uint32_t j = 0; j < r.rank; j++) r.index[attr[j]] = map->index[j];
+    r.gather = map->gather, r.gathered = map->gather ? (uint8_t)attr[map->gathered] : 0;
     return eval(b, in, &r);
   case P_SLICE:
     for (uint32_t i = 0; i < r.rank; i++) {
@@ -261,6 +297,7 @@ static int32_t eval_body(Nest *b, Node n, const IndexMap *map) {
   }
   if (prim_is(p, K_IDENTITY)) return eval(b, node_in(g, n, 0), map);
   if (prim_is(p, K_MOVEMENT)) return eval_view(b, n, map);
+  if (p == P_GATHER) return eval_gather(b, n, map);
   const int64_t *attr = node_attr_count(g, n) ? node_attr(g, n) : NULL;
   Expr e = make_expr(X_CONST, d->type, d->span);
   switch (p) {
@@ -386,6 +423,30 @@ static void store_placed(Nest *b, uint32_t buffer, const Dims *dims, const int64
   add_store(b, buffer, &at, value);
 }
 
+/* Over the pairs and the rest, place by place: what lies in the row that the index names, and the value. */
+static void build_scatter(Nest *b, Node n) {
+  const Graph *g = b->f->g;
+  const Node values = node_in(g, n, 0), index = node_in(g, n, 1);
+  const Dims *dims = node_dims(g, n);
+  const uint32_t pairs = (uint32_t)node_attr(g, n)[0], rank = node_rank(g, index);
+  const Type type = node_type(g, n);
+  const Span span = node_data(g, n)->span;
+  IndexMap from = {.rank = (uint8_t)node_rank(g, values)}, to = {.rank = (uint8_t)dims->rank, .gathered = (uint8_t)pairs};
+  for (uint32_t i = 0; i < from.rank; i++)
+    from.index[i] = affine_axis(i < pairs ? i : i < rank ? add_red(b, node_dims(g, index)->dims[i]) : pairs + i - rank);
+  for (uint32_t i = 0; i < to.rank; i++) to.index[i] = i == pairs ? affine_zero() : affine_axis(i - (i > pairs));
+  IndexMap at = from;
+  at.rank = (uint8_t)rank;
+  int32_t inside;
+  to.gather = 1 + eval_row_number(b, index, &at, dims->dims[pairs], &inside, span);
+  const int32_t x = make_prim(b, P_SELECT, type, inside, eval(b, values, &from), make_const(b, type, 0, span), span);
+  const int32_t sum = make_prim(b, P_ADD, type, make_load(b, n, dims, &to), x, -1, span);
+  const Load *l = &b->stage->loads.data[b->stage->exprs.data[b->stage->exprs.data[sum].a].a];
+  b->stage->combine = COMBINE_SCATTER, b->stage->acc_type = (uint8_t)type;
+  vec_push(&b->stage->stores, ((Store){.at = l->at, .value = sum, .before = true, .gather = l->gather, .gather_stride = l->gather_stride}));
+  vec_push(&b->form->store_buffers, schedule_buffer(b->f, n));
+}
+
 static void build_placed(Nest *b) {
   Fuse *f = b->f;
   const Graph *g = f->g;
@@ -422,6 +483,7 @@ void nest_build(Fuse *f, Form *form) {
   form->stage.lane = form->stage.row = -1;
   add_axes(&b, shape_dims(f->g, form->shape));
   if (form->kind == FORM_NODES) build_nodes(&b);
+  else if (form->kind == FORM_SCATTER) build_scatter(&b, form->anchor);
   else build_placed(&b);
   vec_free(&b.known);
 }

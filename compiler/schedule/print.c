@@ -41,7 +41,7 @@ static void print_expr(const Stage *s, int32_t i, Text *out) {
 }
 
 static void print_stage(const Stage *s, uint32_t number, Text *out) {
-  static const char *const combines[] = {"", "sum", "fma", "product", "max", "min", "argmax"};
+  static const char *const combines[] = {"", "sum", "fma", "product", "max", "min", "argmax", "scatter"};
   text_printf(out, "    stage %u: par [", number);
   for (int i = 0; i < s->par; i++) text_add(out, i ? ", " : ""), print_extent(&s->axes[i], out);
   text_add(out, "] red [");
@@ -52,6 +52,7 @@ static void print_stage(const Stage *s, uint32_t number, Text *out) {
   for (uint32_t i = 0; i < s->loads.count; i++) {
     text_printf(out, "      load%u = op%u[", i, s->loads.data[i].operand);
     print_affine(&s->loads.data[i].at, out);
+    if (s->loads.data[i].gather) text_printf(out, " + %lld*x%d", (long long)s->loads.data[i].gather_stride, s->loads.data[i].gather - 1);
     text_add(out, s->loads.data[i].guard_count ? "] guarded\n" : "]\n");
   }
   for (uint32_t i = 0; i < s->exprs.count; i++) {
@@ -60,10 +61,12 @@ static void print_stage(const Stage *s, uint32_t number, Text *out) {
     text_add(out, "\n");
   }
   if (s->combine == COMBINE_FMA) text_printf(out, "      acc = fma(x%d, x%d, acc) in order\n", s->before, s->before2);
+  else if (s->combine == COMBINE_SCATTER) text_add(out, "      added up place by place, in order\n");
   else if (s->combine) text_printf(out, "      acc = %s of x%d, %s\n", combines[s->combine], s->before, s->order == ORDER_LANES ? "in lanes, then a tree" : "in order");
   for (uint32_t i = 0; i < s->stores.count; i++) {
     text_printf(out, "      op%u[", s->stores.data[i].operand);
     print_affine(&s->stores.data[i].at, out);
+    if (s->stores.data[i].gather) text_printf(out, " + %lld*x%d", (long long)s->stores.data[i].gather_stride, s->stores.data[i].gather - 1);
     text_printf(out, "] = x%d\n", s->stores.data[i].value);
   }
 }

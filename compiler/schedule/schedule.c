@@ -104,7 +104,9 @@ static bool is_row_value(Fuse *f, const Form *reader, uint32_t load, const Group
   const Access *a = &reader->accesses.data[load];
   const int32_t made = f->form_of[a->node.id];
   if (made < 0 || f->forms.data[made].kernel != reader->kernel || f->forms.data[made].kind != FORM_NODES) return false;
-  if (g->forms.count < 2 || f->forms.data[made].shape.id != g->rows.id || reader->stage.loads.data[load].guard_count) return false;
+  if (g->forms.count < 2 || f->forms.data[made].shape.id != g->rows.id || reader->stage.loads.data[load].guard_count ||
+      reader->stage.loads.data[load].gather)
+    return false;
   IndexMap own = {.rank = (uint8_t)g->row_rank};
   for (uint32_t i = 0; i < own.rank; i++) own.index[i] = affine_axis(i);
   const Affine at = affine_memory(f, node_dims(f->g, a->node), &own, false);
@@ -196,7 +198,7 @@ static void count_flops(Kernel *k) {
 }
 
 static const char *title_of(Fuse *f, const Form *t) {
-  static const char *const kinds[] = {"map", "concat", "fill", "put", "copy"};
+  static const char *const kinds[] = {"map", "concat", "fill", "put", "scatter_add", "copy"};
   const char *word = t->kind == FORM_NODES && t->anchor.id ? prim_info(node_prim(f->g, t->anchor))->word : kinds[t->kind];
   if (t->kind == FORM_NODES && t->nodes.count)
     return arena_printf(&f->s->memory, "%s, %s", word, prim_info(node_prim(f->g, t->nodes.data[t->nodes.count - 1]))->word);

@@ -104,6 +104,27 @@ static int lane_of_stores(const Stage *s, uint32_t from) {
   return s->par > from ? s->par - 1 : -1;
 }
 
+static bool varies_along(const Stage *s, int32_t expr, int axis) {
+  if (expr < 0) return false;
+  const Expr *e = &s->exprs.data[expr];
+  if (e->kind == X_LOAD) {
+    const Load *l = &s->loads.data[e->a];
+    bool guarded = false;
+    for (uint32_t k = 0; k < l->guard_count; k++) guarded |= l->guards[k].index.stride[axis] != 0;
+    return guarded || l->at.stride[axis] || varies_along(s, l->gather - 1, axis);
+  }
+  if (e->kind != X_PRIM) return e->affine.stride[axis] != 0;
+  return varies_along(s, e->a, axis) || varies_along(s, e->b, axis) || varies_along(s, e->c, axis);
+}
+
+/* The lanes add to one row: they must be columns. */
+static int lane_of_scatter(const Stage *s) {
+  const Store *t = &s->stores.data[0];
+  for (int i = s->par - 1; i >= 0; i--)
+    if (t->at.stride[i] == 1 && t->at.batch[i] < 0) return varies_along(s, t->gather - 1, i) ? -1 : i;
+  return -1;
+}
+
 static double points(const Extent *e) { return e->batch >= 0 ? 64.0 * (double)e->count : (double)e->count; }
 
 static const Load *operand_load(const Stage *s, int32_t expr) {
@@ -134,6 +155,7 @@ void strategy_choose(Kernel *k) {
     Stage *s = &k->stages.data[j];
     s->lane = s->row = -1;
     if (s->combine == COMBINE_FMA) choose_tile(s);
+    else if (s->combine == COMBINE_SCATTER) s->lane = (int8_t)lane_of_scatter(s);
     else if (s->combine != COMBINE_NONE && s->order == ORDER_LANES) s->lane = (int8_t)(s->par + s->red - 1);
     else s->lane = (int8_t)lane_of_stores(s, k->block);
     if (!s->reason) s->reason = s->lane < 0 ? "scalar" : s->lane >= s->par ? "row in the lanes" : "outputs in the lanes";
@@ -171,6 +193,7 @@ static uint64_t hash_stage(uint64_t h, const Stage *s) {
   for (uint32_t i = 0; i < s->loads.count; i++) {
     const Load *l = &s->loads.data[i];
     h = hash_affine(hash_mix(h, l->operand | (uint64_t)l->guard_count << 32), &l->at);
+    h = l->gather ? hash_mix(hash_mix(h, (uint64_t)l->gather), (uint64_t)l->gather_stride) : h;
     for (uint32_t k = 0; k < l->guard_count; k++) h = hash_affine(hash_mix(h, (uint64_t)l->guards[k].limit), &l->guards[k].index);
   }
   for (uint32_t i = 0; i < s->stores.count; i++) {

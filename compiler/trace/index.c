@@ -43,50 +43,59 @@ static bool place_in(Tracer *t, double number, int64_t extent, int64_t *index, S
   return false;
 }
 
-/* The elements of an axis that an integer array names: a product with one-hot rows. Exact, as all but one term are 0.
- */
+/* One number of each example's own row: chosen, not gathered, so that its gradient (a one-hot row) joins the row's. */
+static Value choose_from_row(Tracer *t, Value v, Value index, int64_t n, Span span) {
+  Dims row = {1, {1}};
+  const Value hot = op_binary(t, OP_EQ, tensor_reshape(t, index, &row), op_iota(t, 0, n, span), span);
+  if (value_bad(hot)) return hot;
+  const Value kept = op_select(t, hot, v, value_number(0, true, span), span);
+  const Over all = {false, 1, {0}};
+  return value_bad(kept) ? kept : op_reduce(t, P_SUM, kept, &all, false, span);
+}
+
+/* The elements of an axis that an integer array names; 0 for a number that is none of the axis'. */
 Value op_gather(Tracer *t, Value v, uint32_t axis, Value index, Span span) {
   const Dims have = value_dims(t, v), places = value_dims(t, index);
+  const bool both = v.batched && index.batched;
   if (dim_is_batch(have.dims[axis])) {
     trace_limit(t, "gather-batch", span, "picking examples of a batch has no meaning yet");
     return value_poison();
   }
-  Call one_hot = {builtin_get(BUILTIN_one_hot), NULL, span};
-  Value args[2] = {index, value_number((double)have.dims[axis], true, span)};
-  one_hot.args = args;
-  const Type type = value_type(t, v);
-  const int32_t classes = v.classes;
-  Value hot = builtin_one_hot(t, &one_hot);
-  if (value_bad(hot)) return hot;
-  if (have.rank == 1) { /* a table of numbers: chosen, not multiplied, so that an infinite entry harms no other */
-    const Value mask = op_binary(t, OP_NE, hot, value_number(0, true, span), span);
-    const Value kept = op_select(t, mask, v, value_number(0, true, span), span);
-    const Over last = {false, 1, {places.rank}};
-    Value out = value_bad(kept) ? kept : op_reduce(t, P_SUM, kept, &last, false, span);
-    out.classes = classes;
-    return out;
-  }
-  int labels[GRAPH_MAX_RANK], hot_labels[GRAPH_MAX_RANK], out[2 * GRAPH_MAX_RANK];
-  uint32_t rank = 0;
-  for (uint32_t i = 0; i < have.rank; i++) labels[i] = (int)i;
-  for (uint32_t i = 0; i < places.rank; i++) hot_labels[i] = 50 + (int)i;
-  hot_labels[places.rank] = (int)axis;
-  for (uint32_t i = 0; i < have.rank; i++) {
-    if (i != axis)
-      out[rank++] = (int)i;
-    else
-      for (uint32_t k = 0; k < places.rank; k++) out[rank++] = 50 + (int)k;
-  }
-  if (rank + (v.batched || index.batched) > GRAPH_MAX_RANK) {
+  if (have.rank - 1 + places.rank + (v.batched || index.batched) > GRAPH_MAX_RANK) {
     trace_limit(t, "rank-limit", span, "more than %d axes have no meaning yet", GRAPH_MAX_RANK);
     return value_poison();
   }
-  Value got = op_einsum2(t, hot, hot_labels, v, labels, out, rank, span);
-  if (!value_bad(got) && !type_is_float(type)) {
-    got = value_cast(t, got, type);
-    got.classes = classes;
+  if (both && value_batch(t, v) != value_batch(t, index)) {
+    trace_error(t, "two-batches", span, "the index and what it picks from belong to two data blocks, whose batches differ");
+    return value_poison();
   }
-  return got;
+  if (both && have.rank == 1 && !places.rank && value_type(t, v) != TYPE_BOOL) {
+    Value out = choose_from_row(t, v, index, have.dims[axis], span);
+    out.classes = v.classes;
+    return out;
+  }
+  /* The table as [batch of both, n, its own batch, the other axes]. */
+  const uint32_t rank = node_rank(t->graph, v.node), index_rank = node_rank(t->graph, index.node);
+  const int64_t place = (int64_t)axis + v.batched;
+  int64_t perm[GRAPH_MAX_RANK + 1];
+  uint32_t n = 0;
+  if (both) perm[n++] = 0;
+  perm[n++] = place;
+  for (int64_t i = both; i < rank; i++)
+    if (i != place) perm[n++] = i;
+  const Node table = build_transpose(t->graph, v.node, perm);
+  const Node rows = build_gather(t->graph, table, index.node, both);
+  /* Of [batch of both, index, table's own batch, the axes before, the axes behind]: the index belongs between. */
+  const uint32_t own = v.batched && !both, before = axis;
+  n = 0;
+  if (own) perm[n++] = index_rank;
+  if (index.batched) perm[n++] = 0;
+  for (uint32_t i = 0; i < before; i++) perm[n++] = index_rank + own + i;
+  for (uint32_t i = index.batched; i < index_rank; i++) perm[n++] = i;
+  for (uint32_t i = index_rank + own + before; i < node_rank(t->graph, rows); i++) perm[n++] = i;
+  Value out = value_tensor(t, build_transpose(t->graph, rows, perm), v.batched || index.batched, span);
+  out.classes = v.classes;
+  return out;
 }
 
 static Value index_array(Tracer *t, Value v, uint32_t *axis, Value index, Span at) {

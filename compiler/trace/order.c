@@ -152,14 +152,26 @@ Value builtin_scatter_add(Tracer *t, Call *c) {
     note_value(t, d, values, c->span, "the values");
     return value_poison();
   }
-  Value args[2] = {index, value_number((double)dims.dims[0], true, c->span)};
-  const Value hot = builtin_one_hot(t, &(Call){builtin_get(BUILTIN_one_hot), args, c->span});
-  if (value_bad(hot)) return hot;
-  int hot_labels[GRAPH_MAX_RANK], labels[GRAPH_MAX_RANK], out[GRAPH_MAX_RANK];
-  enum { ROW = 90 };
-  for (uint32_t i = 0; i < at.rank; i++) hot_labels[i] = labels[i] = (int)i;
-  hot_labels[at.rank] = out[0] = ROW;
-  for (uint32_t i = 1; i < dims.rank; i++) labels[at.rank + i - 1] = out[i] = 50 + (int)i;
-  const Value sum = op_einsum2(t, hot, hot_labels, values, labels, out, dims.rank, c->span);
+  if (index.batched && values.batched && value_batch(t, index) != value_batch(t, values)) {
+    trace_error(t, "two-batches", c->span, "the index and the values belong to two data blocks, whose batches differ");
+    return value_poison();
+  }
+  Graph *g = t->graph;
+  Node node = values.node;
+  if (index.batched && !values.batched) { /* every example adds the same */
+    const Dims shape = *node_dims(g, index.node);
+    Dims full = {1 + given.rank, {shape.dims[0]}};
+    memcpy(full.dims + 1, given.dims, given.rank * sizeof *given.dims);
+    node = build_broadcast_to(g, node, shape_of(g, &full));
+  }
+  /* An index without a batch comes before the values' batch. */
+  int64_t perm[GRAPH_MAX_RANK];
+  const bool own = values.batched && !index.batched;
+  for (uint32_t i = 0; own && i <= given.rank; i++) perm[i] = i < at.rank ? i + 1 : i == at.rank ? 0 : i;
+  if (own) node = build_transpose(g, node, perm);
+  node = build_scatter_add(g, node, index.node, index.batched, dims.dims[0]);
+  for (uint32_t i = 0; own && i <= dims.rank; i++) perm[i] = i < 2 ? 1 - i : i;
+  if (own) node = build_transpose(g, node, perm);
+  const Value sum = value_tensor(t, node, index.batched || values.batched, c->span);
   return op_binary(t, OP_ADD, x, sum, c->span);
 }

@@ -10,7 +10,7 @@
 
 #include "random_graph.h"
 
-/* Slots, with batch 3: a and b are 1 .. 6, k is 5 -2 7 7, p 1 0 1, s 2, n what is hard. The case is node 7. */
+/* Slots, with batch 3: a and b are 1 .. 6, k is 5 -2 7 7, p 1 0 1, s 2, n what is hard, r 1 0 1 -1 2 3. The case is node 7. */
 static const char head[] =
     "graph f64 marks 1 loops 1\n"
     "slot 0 param \"a\" f64 [2, 3]\n"
@@ -19,6 +19,7 @@ static const char head[] =
     "slot 3 input \"b\" f64 [batch, 2]\n"
     "slot 4 param \"s\" f64 []\n"
     "slot 5 param \"n\" f64 [4]\n"
+    "slot 6 input \"r\" i32 [2, 3]\n"
     "%1 = slot 0 : f64 [2, 3]\n"
     "%2 = slot 1 : i32 [4]\n"
     "%3 = slot 2 : bool [3]\n"
@@ -26,8 +27,8 @@ static const char head[] =
     "%5 = slot 4 : f64 []\n"
     "%6 = slot 5 : f64 [4]\n";
 static const double a[] = {1, 2, 3, 4, 5, 6}, k[] = {5, -2, 7, 7}, p[] = {1, 0, 1}, s[] = {2},
-                    n[] = {1, NAN, -INFINITY, 1e300};
-static const double *const slots[] = {a, k, p, a, s, n};
+                    n[] = {1, NAN, -INFINITY, 1e300}, r[] = {1, 0, 1, -1, 2, 3};
+static const double *const slots[] = {a, k, p, a, s, n, r};
 
 typedef struct {
   const char *text; /* of %7, and of what follows; the last node is meant */
@@ -40,6 +41,8 @@ typedef struct {
 #define LOOP                                                                                                           \
   "sum %1 {0} : f64 [3]\n%8 = carry %7 {0, 0} : f64 [3]\n%9 = item %1 {0, 0, 1} : f64 [3]\n"                          \
   "%10 = sub %8 %9 : f64 [3]\n%11 = loop %8 %10 {0, 2} : i32 []\n"
+
+#define ROWS "slot 6 : i32 [2, 3]\n%8 = "
 
 static const Case cases[] = {
     {"const -1.5 : f64 []", IS(-1.5)},
@@ -111,6 +114,15 @@ static const Case cases[] = {
     {LOOP "%12 = cast %11 : f64 []", IS(2)},
     {"carry %5 {0, 0} : f64 []\n%8 = loop %7 %7 %7 {0, 2} : i32 []", NULL, -1},
     {"carry %5 {1, 0} : f64 []", NULL, -1},
+    /* rows 1 0 1, and none for -1, 2 and 3: with nothing in common, and place by place in a row */
+    {ROWS "gather %1 %7 {0} : f64 [2, 3, 3]", IS(4, 5, 6, 1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0)},
+    {ROWS "gather %1 %7 {1} : f64 [2, 3]", IS(2, 1, 2, 0, 6, 0)},
+    {"gather %6 %2 {0} : f64 [4]", IS(0, 0, 0, 0)},
+    {"gather %1 %6 {0} : f64 [4, 3]", NULL, -1},
+    {ROWS "scatter_add %1 %7 {0, 2} : f64 [2]", IS(2, 4)},
+    {ROWS "scatter_add %1 %7 {1, 3} : f64 [2, 3]", IS(2, 4, 0, 0, 0, 5)},
+    {ROWS "scatter_add %7 %7 {0, 4} : i32 [4]", IS(0, 2, 2, 3)},
+    {ROWS "scatter_add %1 %7 {2, 2} : f64 [2, 3, 2]", IS(0, 1, 2, 0, 0, 3, 0, 0, 0, 0, 0, 0)},
 };
 
 static void test_values(void **state) {

@@ -57,7 +57,8 @@ static void check_rebuilt(const RandomGraph *r, uint64_t seed) {
     const char *why = graph_verify(built);
     if (why) fail_msg("seed %llu: rebuilt: %s", (unsigned long long)seed, why);
     const double e = outputs_difference(r, built);
-    if (!(e <= 1e-12)) fail_with(r, seed, "the rebuilt graph's values", e);
+    if (!(e <= (r->g->float_type == TYPE_F64 ? 1e-12 : 1e-6))) /* without marks more constants fold, rounded to the type */
+      fail_with(r, seed, "the rebuilt graph's values", e);
     graph_free(built);
   }
 }
