@@ -26,7 +26,7 @@ void carry_apart(Tracer *t, Value *carry, StandIns *s) {
   t->apart += s->stand.count > 0;
 }
 
-static Node rebuilt(Tracer *t, Node n, const Node *map) {
+Node node_again(Tracer *t, Node n, const Node *map, uint32_t *loops) {
   Graph *g = t->graph;
   const NodeData data = *node_data(g, n);
   Node few[3], *in = data.count > 3 ? ARENA_ARRAY(t->arena, Node, data.count) : few;
@@ -36,6 +36,11 @@ static Node rebuilt(Tracer *t, Node n, const Node *map) {
   if (count) memcpy(attr, node_attr(g, n), sizeof *attr * count);
   g->span = data.span;
   if (data.prim == P_MARK) return build_mark(g, in[0]);
+  if (loops && (data.prim == P_CARRY || data.prim == P_ITEM || data.prim == P_LOOP)) {
+    uint32_t *number = &loops[attr[0]];
+    if (!*number) *number = build_loop_number(g) + 1;
+    attr[0] = *number - 1;
+  }
   return build_any(g, (Prim)data.prim, (Type)data.type, data.shape, in, data.count, count ? attr : NULL, count);
 }
 
@@ -72,7 +77,7 @@ void carry_join(Tracer *t, StandIns *s, Value **values, uint32_t count) {
         const Node in = node_in(g, (Node){id}, i);
         depends = depends || map[in.id].id != in.id;
       }
-      if (depends) map[id] = rebuilt(t, (Node){id}, map);
+      if (depends) map[id] = node_again(t, (Node){id}, map, NULL);
     }
     g->span = span;
     for (uint32_t i = 0; i < count; i++) each_tensor(t, values[i], map, last);

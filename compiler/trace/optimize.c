@@ -3,10 +3,13 @@
 
 #include "call.h"
 #include "near.h"
+#include "optimize.h"
 
-static const char *const train_words[] = {"optimizer",  "batch", "epochs",     "steps",   "clip_norm",
-                                          "clip_value", "seed",  "accumulate", "average", "start",
-                                          "freeze",     "loss",  "parameters", "every"};
+/* The first ones are settings of a parameter, and take `for`. */
+static const char *const train_words[] = {"optimizer", "clip_norm", "clip_value", "clip_each",  "average",
+                                          "start",     "batch",     "epochs",     "steps",      "seed",
+                                          "freeze",    "loss",      "parameters", "accumulate", "every"};
+enum { TAKE_FOR = 6 };
 
 static Ast train_settings(Tracer *t) { return ast_child(t->tree, t->train, TRAIN_settings); }
 
@@ -19,28 +22,10 @@ Ast train_block(Tracer *t, uint32_t n) {
   return (Ast){0};
 }
 
-/* The last setting of that name without a pattern. */
-static Ast train_setting(Tracer *t, const char *name) {
-  const Ast list = train_settings(t);
-  for (uint32_t i = ast_count(t->tree, list); i-- > 0;) {
-    const Ast setting = ast_child(t->tree, list, i);
-    const AstNode *node = ast_node(t->tree, setting);
-    if (node->kind == AST_SETTING && !node->text && !strcmp(name_of(t, node->name), name)) return setting;
-  }
-  return (Ast){0};
-}
-
-static Value setting_value(Tracer *t, const char *name, Span *at) {
-  Env empty = {0};
-  const Ast setting = train_setting(t, name);
-  Value v = {.kind = V_ABSENT};
-  *at = setting.id ? ast_node(t->tree, setting)->span : (Span){0};
-  if (setting_overridden(t, name, &v, *at)) return v;
-  return setting.id ? eval(t, ast_child(t->tree, setting, SETTING_value), &empty) : v;
-}
+static Value setting_value(Tracer *t, const char *name, Span *at) { return train_value(t, name, NULL, at); }
 
 static bool is_all(Tracer *t, const char *name) {
-  const Ast setting = train_setting(t, name), value = ast_child(t->tree, setting, SETTING_value);
+  const Ast setting = train_setting(t, name, NULL), value = ast_child(t->tree, setting, SETTING_value);
   return setting.id && ast_kind(t->tree, value) == AST_NAME &&
          !strcmp(name_of(t, ast_node(t->tree, value)->name), "all");
 }
@@ -67,11 +52,14 @@ static void check_words(Tracer *t) {
     const AstNode *node = ast_node(t->tree, ast_child(t->tree, list, i));
     if (node->kind != AST_SETTING) continue;
     const char *name = name_of(t, node->name);
-    bool known = false;
-    for (size_t k = 0; k < count; k++) known = known || !strcmp(name, train_words[k]);
-    if (!strcmp(name, "accumulate"))
-      trace_limit(t, "no-meaning", node->span, "`%s` in `train` has no meaning yet in this version", name);
-    if (known) continue;
+    size_t k = 0;
+    while (k < count && strcmp(name, train_words[k])) k++;
+    if (k < count && (k < TAKE_FOR || !node->text)) continue;
+    if (k < count) {
+      Diag *wrong = trace_error(t, "setting-for", node->span, "`%s` is not a setting of a parameter: it takes no `for`", name);
+      if (!strcmp(name, "freeze")) diag_hint(t->s, wrong, "`freeze = \"%s\"` says so", node->text);
+      continue;
+    }
     Diag *d = trace_error(t, "unknown-setting", node->name_span, "`train` has no setting `%s`", name);
     const char *near = near_find(name, train_words, count);
     if (near)
@@ -158,7 +146,7 @@ static void check_patterns(Tracer *t, Value patterns, Owned **list, uint32_t cou
 }
 
 const char *train_loss(Tracer *t) {
-  const Ast setting = train_setting(t, "loss");
+  const Ast setting = train_setting(t, "loss", NULL);
   if (!setting.id) return NULL;
   const Ast value = ast_child(t->tree, setting, SETTING_value);
   const AstNode *node = ast_node(t->tree, value);
@@ -176,44 +164,6 @@ const char *train_loss(Tracer *t) {
   }
   vec_free(&names);
   return found;
-}
-
-/* ---- clipping ---- */
-
-static void clip_gradients(Tracer *t, Node *gradients, uint32_t count) {
-  Graph *g = t->graph;
-  Span at;
-  Value v = setting_value(t, "clip_value", &at);
-  if (v.kind != V_ABSENT && !value_bad(v)) {
-    if (!value_to_float(t, &v, at)) return;
-    for (uint32_t i = 0; i < count; i++) {
-      const Node limit = build_cast(g, v.node, node_type(g, gradients[i])), low = build_neg(g, limit);
-      const Node above = build_select(g, build_binary(g, P_LT, limit, gradients[i]), limit, gradients[i]);
-      gradients[i] = build_select(g, build_binary(g, P_LT, above, low), low, above);
-    }
-    setting_list(t, "clip_value", setting_value(t, "clip_value", &at));
-  }
-  v = setting_value(t, "clip_norm", &at);
-  if (v.kind == V_ABSENT || value_bad(v)) return;
-  setting_list(t, "clip_norm", v);
-  if (!value_to_float(t, &v, at)) return;
-  g->span = at;
-  Node squares = NODE_NONE;
-  for (uint32_t i = 0; i < count; i++) {
-    const Dims dims = *node_dims(g, gradients[i]);
-    int64_t axes[GRAPH_MAX_RANK];
-    for (uint32_t k = 0; k < dims.rank; k++) axes[k] = k;
-    Node sum = build_mul(g, gradients[i], gradients[i]);
-    if (dims.rank) sum = build_reduce(g, P_SUM, sum, axes, dims.rank);
-    sum = build_cast(g, sum, TYPE_F64);
-    squares = squares.id ? build_add(g, squares, sum) : sum;
-  }
-  if (!squares.id) return;
-  const Node limit = build_cast(g, v.node, TYPE_F64), norm = build_unary(g, P_SQRT, squares);
-  const Node scale =
-      build_select(g, build_binary(g, P_LT, limit, norm), build_div(g, limit, norm), build_const(g, TYPE_F64, 1));
-  for (uint32_t i = 0; i < count; i++)
-    gradients[i] = build_mul(g, gradients[i], build_cast(g, scale, node_type(g, gradients[i])));
 }
 
 /* ---- optimisers ---- */
@@ -261,10 +211,6 @@ static bool optimizer_value(Tracer *t, Value v, Rule *rule) {
     note_value(t, d, v, rule->span, "it");
     return false;
   }
-  if (ast_node(t->tree, v.closure->ast)->flag) {
-    trace_limit(t, "no-meaning", rule->span, "an optimiser `over all` has no meaning yet");
-    return false;
-  }
   rule->optimizer = with_overrides(t, v);
   if (closure_lacking(t, rule->optimizer.closure)) {
     trace_error(t, "missing-argument", rule->span, "the optimiser is %s", value_describe(t, rule->optimizer));
@@ -280,7 +226,7 @@ static Rule *optimizer_rules(Tracer *t, uint32_t *count) {
   Env empty = {0};
   *count = 0;
   Value v;
-  if (!train_setting(t, "optimizer").id || setting_overridden(t, "optimizer", &v, (Span){0})) {
+  if (!train_setting(t, "optimizer", NULL).id || setting_overridden(t, "optimizer", &v, (Span){0})) {
     Rule *rule = &rules[(*count)++];
     const Name adam = intern_text(&t->s->names, "adam");
     rule->span = t->train.id ? ast_node(t->tree, t->train)->span : ast_node(t->tree, t->model)->name_span;
@@ -300,11 +246,13 @@ static Rule *optimizer_rules(Tracer *t, uint32_t *count) {
   return rules;
 }
 
-static void update_parameter(Tracer *t, const Rule *rule, Owned *parameter, Node gradient) {
+static bool over_all(Tracer *t, const Rule *rule) { return ast_node(t->tree, rule->optimizer.closure->ast)->flag; }
+
+/* The optimiser's block with one `parameter` and its gradient. `name`: its states are called "name/m". */
+static void run_optimizer(Tracer *t, const Rule *rule, const char *name, Owned *parameter, Value value, Node gradient) {
   const Closure *c = rule->optimizer.closure;
-  const char *name = t->graph->slots.data[parameter->slot].name;
   Instance *instance = instance_get(t, text_of(t, "%s/", name), rule->span);
-  instance->path = name; /* its states are called "dense_1.W/m" */
+  instance->path = name;
   Frame frame;
   frame_push(t, &frame, instance, c->ast, true);
   frame.kind = SLOT_OPTIMIZER, frame.of = parameter->slot, frame.like = &parameter->dims;
@@ -314,7 +262,7 @@ static void update_parameter(Tracer *t, const Rule *rule, Owned *parameter, Node
   const Span at = ast_node(t->tree, c->ast)->name_span;
   if (closure_env(t, c, c->bound, &env, rule->span)) {
     Names *names = &t->s->names;
-    env_bind_owned(t, &env, intern_text(names, "parameter"), owned_value(t, parameter, at), parameter, at);
+    env_bind_owned(t, &env, intern_text(names, "parameter"), value, parameter, at);
     env_bind(t, &env, intern_text(names, "gradient"), value_tensor(t, gradient, false, at), at);
     env_bind(t, &env, intern_text(names, "step"), value_tensor(t, step_number(t, NUMBER_STEP), false, at), at);
     const Ast list = ast_child(t->tree, ast_child(t->tree, c->ast, OPTIMIZER_body), BLOCK_items);
@@ -328,14 +276,105 @@ static void update_parameter(Tracer *t, const Rule *rule, Owned *parameter, Node
   frame_pop(t);
 }
 
+/* All parameters of the rule as one vector. */
+static void update_together(Tracer *t, const Rule *rule, Node loss, Owned **list, const Node *gradients,
+                            uint32_t count) {
+  if (!count) return;
+  Flat flat;
+  flat_open(t, &flat, loss, list, gradients, count);
+  Owned all = {.name = intern_text(&t->s->names, "parameter"), .kind = SLOT_PARAM, .slot = list[0]->slot,
+               .dims = {1, {flat.size}}, .span = rule->span};
+  const AstNode *block = t->train.id ? ast_node(t->tree, t->train) : NULL;
+  const char *turn = block && block->name.id ? text_of(t, "%s:", name_of(t, block->name)) : "";
+  const char *name = text_of(t, "%s%s", turn, rule->pattern ? rule->pattern : "*");
+  t->flat = &flat;
+  run_optimizer(t, rule, name, &all, value_tensor(t, flat.whole, false, rule->span), flat.gradient);
+  t->flat = NULL;
+  for (uint32_t i = 0; i < count && !t->s->errors; i++) {
+    Owned *o = list[i];
+    if (o->pass != t->pass) o->written.count = 0;
+    o->pass = t->pass;
+    vec_push(&o->written, flat_piece(t, &flat, all.written.data[all.written.count - 1], i));
+  }
+  vec_free(&all.written);
+  flat_close(&flat);
+}
+
+/* Each parameter by the last rule that speaks of it. */
+static void update_all(Tracer *t, const Rule *rules, uint32_t rule_count, Node loss, Owned **list,
+                       const Node *gradients, uint32_t count) {
+  Owned **mine = ARENA_ARRAY(t->arena, Owned *, count + 1);
+  Node *with = ARENA_ARRAY(t->arena, Node, count + 1);
+  for (uint32_t k = 0; k < rule_count; k++) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count && !t->s->errors; i++) {
+      const char *name = t->graph->slots.data[list[i]->slot].name;
+      uint32_t last = rule_count;
+      for (uint32_t r = 0; r < rule_count; r++) {
+        if (!rules[r].pattern || glob_match(rules[r].pattern, name)) last = r;
+      }
+      if (last != k) continue;
+      if (over_all(t, &rules[k])) mine[n] = list[i], with[n++] = gradients[i];
+      else run_optimizer(t, &rules[k], name, list[i], owned_value(t, list[i], rules[k].span), gradients[i]);
+    }
+    if (n) update_together(t, &rules[k], loss, mine, with, n);
+  }
+}
+
+/* ---- steps that are not each batch's ---- */
+
+/* Is this one of each n steps? NODE_NONE: always. */
+static Node each_nth(Tracer *t, int64_t n) {
+  Graph *g = t->graph;
+  if (n <= 1) return NODE_NONE;
+  const Node count = build_const(g, TYPE_F64, (double)n), step = build_number(g, NUMBER_STEP);
+  return build_binary(g, P_EQ, build_mul(g, build_unary(g, P_FLOOR, build_div(g, step, count)), count), step);
+}
+
+/* A state beside a parameter, of its shape: "dense_1.W/average". It starts as the parameter, or from 0. */
+static Owned *state_beside(Tracer *t, const Owned *o, const char *word, bool copy, Span at) {
+  Graph *init = t->graphs[GRAPH_INIT];
+  const Slot *slot = &t->graph->slots.data[o->slot];
+  const char *name = text_of(t, "%s/%s", slot->name, word);
+  Instance *instance = instance_get(t, text_of(t, "%s/", slot->name), at);
+  Owned *state = ARENA_NEW(t->arena, Owned);
+  *state = (Owned){.name = intern_text(&t->s->names, word), .kind = SLOT_OPTIMIZER, .dims = o->dims, .span = at,
+                   .next = instance->owned};
+  const Shape shape = shape_of(init, &o->dims);
+  const Type type = (Type)slot->type;
+  state->slot = slot_add(t, (Slot){.kind = SLOT_OPTIMIZER, .name = name, .type = type, .shape = shape, .of = o->slot, .span = at});
+  instance->owned = state;
+  if (!instance->last_owned) instance->last_owned = state;
+  Node start = build_full(init, type, 0, shape);
+  for (uint32_t k = 0; copy && k < init->outputs.count; k++) {
+    if (init->outputs.data[k].slot == o->slot) start = init->outputs.data[k].node;
+  }
+  graph_add_output(init, (Output){.kind = OUT_SLOT, .name = init->slots.data[state->slot].name, .node = start,
+                                  .slot = state->slot, .span = at});
+  return state;
+}
+
+/* `accumulate = n`: the optimiser acts in every n-th batch, on the mean of the n batches' gradients. `every`: of the
+ * block, whose batches are counted. */
+static void accumulate_gradients(Tracer *t, int64_t n, int64_t every, Owned **list, Node *gradients, uint32_t count) {
+  Graph *g = t->graph;
+  Span at;
+  setting_list(t, "accumulate", setting_value(t, "accumulate", &at));
+  const Node counts = each_nth(t, every), ends = each_nth(t, every * n);
+  for (uint32_t i = 0; i < count; i++) {
+    Owned *state = state_beside(t, list[i], "accumulated", false, at);
+    const Node old = build_slot(g, state->slot), sum = build_add(g, old, gradients[i]);
+    const Node zero = build_full(g, node_type(g, sum), 0, node_shape(g, sum));
+    const Node next = build_select(g, ends, zero, sum);
+    state->current = counts.id ? build_select(g, counts, next, old) : next;
+    gradients[i] = build_div(g, sum, build_like(g, sum, (double)n));
+  }
+}
+
 /* What the turn wrote becomes current; with `every = n`, at each n-th step alone. */
 static void take_turn(Tracer *t) {
   Graph *g = t->graph;
-  Node now = NODE_NONE;
-  if (t->every > 1) {
-    const Node n = build_const(g, TYPE_F64, (double)t->every), step = build_number(g, NUMBER_STEP);
-    now = build_binary(g, P_EQ, build_mul(g, build_unary(g, P_FLOOR, build_div(g, step, n)), n), step);
-  }
+  const Node now = each_nth(t, t->every);
   const bool later = train_block(t, 1).id != 0; /* a later turn may differentiate by it */
   for (uint32_t i = 0; i < t->instances.count; i++) {
     for (Owned *o = t->instances.data[i]->owned; o; o = o->next) {
@@ -348,44 +387,27 @@ static void take_turn(Tracer *t) {
   }
 }
 
-/* `average = a`: a second copy of each parameter, a * copy + (1 - a) * parameter, which evaluation uses. */
+/* `average = a`: a second copy of each parameter, a * copy + (1 - a) * parameter after each step of the optimiser, which
+ * evaluation uses. */
 static void average_parameters(Tracer *t, Owned **list, uint32_t count) {
+  Graph *g = t->graph;
   Span at;
-  Value v = setting_value(t, "average", &at);
-  double a;
-  if (v.kind == V_ABSENT || !value_known_number(t, v, &a, "`average`", at)) return;
-  if (!(a >= 0 && a < 1)) {
-    trace_error(t, "bad-setting", at, "`average` is a number from 0 to below 1, such as 0.999");
-    return;
-  }
-  setting_list(t, "average", v);
-  Graph *g = t->graph, *init = t->graphs[GRAPH_INIT];
-  for (uint32_t i = 0; i < count; i++) {
+  const Node now = each_nth(t, t->every);
+  const Value all = setting_value(t, "average", &at);
+  if (all.kind != V_ABSENT) setting_list(t, "average", all);
+  for (uint32_t i = 0; i < count && !t->s->errors; i++) {
     Owned *o = list[i];
-    const Slot *slot = &g->slots.data[o->slot];
-    const Name name = intern_text(&t->s->names, "average");
-    Instance *instance = instance_get(t, text_of(t, "%s/", slot->name), at);
-    Owned *mean = ARENA_NEW(t->arena, Owned);
-    *mean = (Owned){.name = name, .kind = SLOT_OPTIMIZER, .dims = o->dims, .span = at, .next = instance->owned};
-    mean->slot = slot_add(t, (Slot){.kind = SLOT_OPTIMIZER,
-                                    .name = text_of(t, "%s/average", slot->name),
-                                    .type = slot->type,
-                                    .shape = shape_of(init, &o->dims),
-                                    .of = o->slot,
-                                    .span = at});
-    instance->owned = mean;
-    if (!instance->last_owned) instance->last_owned = mean;
-    for (uint32_t k = 0; k < init->outputs.count; k++) {
-      if (init->outputs.data[k].slot != o->slot) continue;
-      graph_add_output(init, (Output){.kind = OUT_SLOT,
-                                      .name = init->slots.data[mean->slot].name,
-                                      .node = init->outputs.data[k].node,
-                                      .slot = mean->slot,
-                                      .span = at});
-      break;
+    const Value v = train_value(t, "average", g->slots.data[o->slot].name, &at);
+    double a;
+    if (v.kind == V_ABSENT || !value_known_number(t, v, &a, "`average`", at)) continue;
+    if (!(a >= 0 && a < 1)) {
+      trace_error(t, "bad-setting", at, "`average` is a number from 0 to below 1, such as 0.999");
+      return;
     }
+    Owned *mean = state_beside(t, o, "average", true, at);
     const Node old = build_slot(g, mean->slot), keep = build_like(g, old, a), add = build_like(g, old, 1 - a);
     mean->current = build_add(g, build_mul(g, keep, old), build_mul(g, add, o->current));
+    if (now.id) mean->current = build_select(g, now, mean->current, old);
     o->average = mean->slot + 1;
   }
 }
@@ -435,15 +457,18 @@ void train_trace(Tracer *t, Node total) {
     }
     gradients[used] = gradients[i], list[used++] = list[i];
   }
-  clip_gradients(t, gradients, used);
-  for (uint32_t i = 0; i < used && !t->s->errors; i++) {
-    const char *name = t->graph->slots.data[list[i]->slot].name;
-    const Rule *rule = NULL;
-    for (uint32_t k = 0; k < rule_count; k++) {
-      if (!rules[k].pattern || glob_match(rules[k].pattern, name)) rule = &rules[k];
-    }
-    if (rule) update_parameter(t, rule, list[i], gradients[i]);
+  int64_t accumulate = 1;
+  if (!whole_setting(t, "accumulate", 1, &accumulate)) accumulate = 1;
+  for (uint32_t i = 0; i < rule_count && accumulate > 1; i++) {
+    if (!over_all(t, &rules[i])) continue;
+    trace_error(t, "accumulate-over-all", rules[i].span,
+                "`accumulate` does not go with an optimiser `over all`: it evaluates the loss of one batch");
+    return;
   }
+  if (accumulate > 1) accumulate_gradients(t, accumulate, t->every, list, gradients, used);
+  t->every *= accumulate;
+  clip_gradients(t, list, gradients, used);
+  if (!t->s->errors) update_all(t, rules, rule_count, total, list, gradients, used);
   if (!t->s->errors) take_turn(t);
   if (!t->s->errors) average_parameters(t, list, used);
 }

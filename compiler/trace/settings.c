@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "near.h"
+#include "optimize.h"
 #include "parse.h"
-#include "tracer.h"
 
 /* The expression of an override, read once: as the value of a constant in a file of its own. */
 static Ast override_syntax(Tracer *t, uint32_t i) {
@@ -40,6 +40,27 @@ bool setting_overridden(Tracer *t, const char *name, Value *value, Span at) {
     return true;
   }
   return false;
+}
+
+Ast train_setting(Tracer *t, const char *name, const char *parameter) {
+  const Ast list = ast_child(t->tree, t->train, TRAIN_settings);
+  for (uint32_t i = ast_count(t->tree, list); i-- > 0;) {
+    const Ast setting = ast_child(t->tree, list, i);
+    const AstNode *node = ast_node(t->tree, setting);
+    if (node->kind != AST_SETTING || strcmp(name_of(t, node->name), name)) continue;
+    if (!node->text || (parameter && glob_match(node->text, parameter))) return setting;
+  }
+  return (Ast){0};
+}
+
+Value train_value(Tracer *t, const char *name, const char *parameter, Span *at) {
+  Env empty = {0};
+  const Ast setting = train_setting(t, name, parameter);
+  const AstNode *node = setting.id ? ast_node(t->tree, setting) : NULL;
+  Value v = {.kind = V_ABSENT};
+  *at = node ? node->span : (Span){0};
+  if (!(node && node->text) && setting_overridden(t, name, &v, *at)) return v;
+  return setting.id ? eval(t, ast_child(t->tree, setting, SETTING_value), &empty) : v;
 }
 
 void setting_list_text(Tracer *t, const char *name, const char *text) {

@@ -220,7 +220,8 @@ struct Tracer {
   const char *draw_name; /* in place of the instance's, for a parameter's first value */
   uint32_t draw_count;
   Ast train;                /* the train block at hand, or none */
-  int64_t every;            /* it takes part in every n-th step, and counts those */
+  int64_t every;            /* its optimiser acts in every n-th step, and counts those */
+  struct Flat *flat;        /* of the optimiser `over all` at hand, or NULL */
   Vec(Ast) override_values; /* one an override: its syntax, once read */
 };
 
@@ -339,6 +340,9 @@ typedef struct {
 /* Replaces the carry's tensors by stand-ins; then puts the real ones back in what was built on them. */
 void carry_apart(Tracer *t, Value *carry, StandIns *stand_ins);
 void carry_join(Tracer *t, StandIns *stand_ins, Value **values, uint32_t count);
+/* The node again, on what `map` gives for its inputs. `loops` (zeroed, one a loop number; or NULL): loops that are made
+ * again get new numbers, which it keeps, + 1. */
+Node node_again(Tracer *t, Node n, const Node *map, uint32_t *loops);
 
 /* ---- env.c ---- */
 void env_bind(Tracer *t, Env *env, Name name, Value value, Span span);
