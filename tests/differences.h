@@ -4,7 +4,9 @@
 #define GRADC_DIFFERENCES_H
 #include "random_graph.h"
 
+#ifndef DIFF_MAX
 #define DIFF_MAX 20 /* tensors that are differentiated by */
+#endif
 
 /* The number <nodes, weights>, in long double. Nodes may be NODE_NONE: nothing. */
 typedef struct {

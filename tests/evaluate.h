@@ -138,7 +138,8 @@ static inline void machine_close(MachineCode *m) {
 }
 
 static inline void machine_eval(MachineCode *m, const Evaluation *e) {
-  if (gradc_eval(m->model, (const void *const *)m->feeds, &e->batch) != GRADC_OK) fail_msg("%s", gradc_message(m->model));
+  if (gradc_eval(m->model, (const void *const *)m->feeds, &e->batch) != GRADC_OK)
+    fail_msg("%s", gradc_message(m->model));
 }
 
 static inline void machine_train(MachineCode *m, const Evaluation *e) {

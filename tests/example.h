@@ -103,12 +103,13 @@ static inline bool example_is_value(const Example *e) {
   return !strcmp(e->kind, "fn") || !strcmp(e->kind, "layer") || !strcmp(e->kind, "init");
 }
 
-/* The model whose loss is the sum of the example's value, each element with a weight of its own. Where `derivatives`, it
- * also puts out the loss's derivative by each input that is a float. */
+/* The model whose loss is the sum of the example's value, each element with a weight of its own. Where `derivatives`,
+ * it also puts out the loss's derivative by each input that is a float. */
 static inline void example_model(const Example *e, bool derivatives, Text *out) {
   text_printf(out, "model example {\n");
   for (int i = 0; i < e->input_count; i++) text_printf(out, "  input %s: %s\n", e->inputs[i].name, e->inputs[i].type);
-  text_printf(out, "  let value = %s\n  let total = sum(value * normal(0, 1)[like value])\n  loss total\n", e->expression);
+  text_printf(out, "  let value = %s\n", e->expression);
+  text_printf(out, "  let total = sum(value * normal(0, 1)[like value])\n  loss total\n");
   text_printf(out, "  output value = 1.0 * value\n");
   for (int i = 0; derivatives && i < e->input_count; i++) {
     if (strstr(e->inputs[i].type, "of ") || strchr(e->inputs[i].type, '[') != e->inputs[i].type) continue;

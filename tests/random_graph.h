@@ -16,7 +16,9 @@
 #include "grad.h"
 #include "interp.h"
 
+#ifndef RG_SLOTS
 #define RG_SLOTS 64
+#endif
 #define RG_GAP 0.01 /* how far values stay from a kink */
 
 typedef struct RandomGraph {
