@@ -89,5 +89,7 @@ Node rule_contract_ones(Graph *g, const Draft *d);
 Node rule_contract_product(Graph *g, const Draft *d);
 Node rule_contract_transposed(Graph *g, const Draft *d);
 Node rule_contract_broadcast(Graph *g, const Draft *d);
+Node rule_contract_gathered(Graph *g, const Draft *d);
+Node rule_contract_concat(Graph *g, const Draft *d);
 
 #endif

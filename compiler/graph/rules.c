@@ -103,6 +103,7 @@ static bool is_relu(const Graph *g, Node n, Node x) {
 #define IS_RELU(n, x) is_relu(G_, n, x)
 #define IS_EXP_PLUS_1(n) is_exp_plus_1(G_, n)
 #define IS_POSITIVE(n) (number_of(G_, n) > 0)
+#define HAS_EXTENT_0(n, axis) (node_dims(G_, n)->dims[axis] == 0)
 #define HAS_EXTENT_1(n, axis) (node_dims(G_, n)->dims[axis] == 1)
 #define NUMBER(value) build_const(G_, d->type, value)
 #define FULL(value) build_full(G_, d->type, value, d->shape)

@@ -1,11 +1,13 @@
-/* order.c: sorting, the largest k, gathering and scattering: by comparing and by products with one-hot rows. They cost
- * n^2 for n elements, which serves short axes. */
+/* order.c: sorting, the largest k, gathering and scattering. An element's place is the number of those before it, which
+ * is n^2 comparisons, 16 at a time, and no pass over memory; what follows gathers. NaN is larger than any number, as for
+ * argmax, so that it comes last; equals keep their order. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "call.h"
 
-enum { SORT_LIMIT = 2048, TOP_LIMIT = 64 };
+enum { SORT_LIMIT = 8192, TOP_LIMIT = 64 };
 
 static Value new_last(Tracer *t, Value v) {
   Dims dims = value_dims(t, v);
@@ -37,28 +39,39 @@ static bool order_args(Tracer *t, Call *c, Value *x, uint32_t *axis) {
   return false;
 }
 
-/* hot[.., i, r]: is element i the r-th? Its place is the number of smaller ones and of equal ones before it. */
-static Value places_hot(Tracer *t, Value x, Span span) {
+/* The places that sort x along its last axis, ascending or descending. */
+static Value sorting_places(Tracer *t, Value x, bool descending, Span span) {
   const Dims dims = value_dims(t, x);
   const int64_t n = dims.dims[dims.rank - 1];
   Dims row = dims;
   row.dims[row.rank - 1] = 1, row.dims[row.rank++] = n;
   const Value mine = new_last(t, x), other = tensor_reshape(t, x, &row);
-  const Value numbers = op_iota(t, 0, n, span), before = op_binary(t, OP_LT, numbers, new_last(t, numbers), span);
-  const Value smaller = op_binary(t, OP_LT, other, mine, span), equal = op_binary(t, OP_EQ, other, mine, span);
-  const Value counts = op_binary(t, OP_OR, smaller, op_binary(t, OP_AND, equal, before, span), span);
-  if (value_bad(counts)) return counts;
+  const Value numbers = op_iota(t, 0, n, span), earlier = op_binary(t, OP_LT, numbers, new_last(t, numbers), span);
+  Value first = op_binary(t, descending ? OP_GT : OP_LT, other, mine, span), equal = op_binary(t, OP_EQ, other, mine, span);
+  if (value_bad(first) || value_bad(equal)) return value_poison();
+  if (type_is_float(value_type(t, x))) {
+    const Value nan = op_prim1(t, P_ISNAN, mine, span), other_nan = op_prim1(t, P_ISNAN, other, span);
+    const Value in = descending ? other_nan : nan, out = op_not(t, descending ? nan : other_nan, span);
+    first = op_binary(t, OP_OR, first, op_binary(t, OP_AND, in, out, span), span);
+    equal = op_binary(t, OP_OR, equal, op_binary(t, OP_AND, nan, other_nan, span), span);
+  }
+  const Value before = op_binary(t, OP_OR, first, op_binary(t, OP_AND, equal, earlier, span), span);
+  if (value_bad(before)) return before;
   const Over last = {false, 1, {dims.rank}};
-  const Value place = op_reduce(t, P_SUM, value_cast(t, counts, TYPE_I32), &last, false, span);
-  return op_binary(t, OP_EQ, new_last(t, place), numbers, span);
+  const Value place = op_reduce(t, P_SUM, value_cast(t, before, TYPE_I32), &last, false, span);
+  const uint32_t pairs = node_rank(t->graph, place.node) - 1;
+  const int64_t axis = pairs;
+  const Node own = build_broadcast(t->graph, numbers.node, node_shape(t->graph, place.node), &axis);
+  Value out = value_tensor(t, build_scatter_add(t->graph, own, place.node, pairs, n), x.batched, span);
+  out.classes = (int32_t)n;
+  return out;
 }
 
-/* The sum over i of values[.., i] where hot[.., i, r]. */
-static Value choose(Tracer *t, Value hot, Value values, Span span) {
-  const uint32_t rank = value_dims(t, hot).rank;
-  const Value kept = op_select(t, hot, new_last(t, values), value_number(0, true, span), span);
-  const Over middle = {false, 1, {rank - 2}};
-  return value_bad(kept) ? kept : op_reduce(t, P_SUM, kept, &middle, false, span);
+/* x[.., places[.., j]] along the last axis. */
+static Value take_places(Tracer *t, Value x, Value places, Span span) {
+  Value out = value_tensor(t, build_gather(t->graph, x.node, places.node, node_rank(t->graph, x.node) - 1), x.batched, span);
+  out.classes = x.classes;
+  return out;
 }
 
 Value builtin_sort(Tracer *t, Call *c) {
@@ -66,26 +79,39 @@ Value builtin_sort(Tracer *t, Call *c) {
   uint32_t axis;
   if (!order_args(t, c, &x, &axis)) return value_poison();
   x = move_axis(t, x, axis, false);
-  const Value hot = places_hot(t, x, c->span);
-  const Value sorted = value_bad(hot) ? hot : choose(t, hot, x, c->span);
-  return value_bad(sorted) ? sorted : move_axis(t, sorted, axis, true);
+  const Value places = sorting_places(t, x, false, c->span);
+  return value_bad(places) ? places : move_axis(t, take_places(t, x, places, c->span), axis, true);
 }
 
 Value builtin_argsort(Tracer *t, Call *c) {
   Value x = c->args[0];
   uint32_t axis;
   if (!order_args(t, c, &x, &axis)) return value_poison();
-  x = move_axis(t, x, axis, false);
-  const Dims dims = value_dims(t, x);
-  const Value hot = places_hot(t, x, c->span);
-  const Value places = value_bad(hot) ? hot : choose(t, hot, op_iota(t, 0, dims.dims[dims.rank - 1], c->span), c->span);
+  const Value places = sorting_places(t, move_axis(t, x, axis, false), false, c->span);
   if (value_bad(places)) return places;
   Value out = move_axis(t, places, axis, true);
-  out.classes = (int32_t)dims.dims[dims.rank - 1];
+  out.classes = places.classes;
   return out;
 }
 
-/* k times the largest that is left, the first of equals. */
+/* k times the largest that is left. What was taken becomes -inf, and -inf itself the least finite number before, so that
+ * nothing is taken twice. */
+static Value largest_one_by_one(Tracer *t, Value x, int64_t k, Span span) {
+  const Dims dims = value_dims(t, x);
+  const int64_t n = dims.dims[dims.rank - 1], axis = (int64_t)dims.rank - 1 + x.batched;
+  Value *places = values_new(t, (uint32_t)k);
+  const Value numbers = op_iota(t, 0, n, span), taken = value_number(-INFINITY, false, span);
+  const Value least = value_number(value_type(t, x) == TYPE_F64 ? -DBL_MAX : -(double)FLT_MAX, false, span);
+  Value left = builtin_stop_gradient(t, &(Call){builtin_get(BUILTIN_stop_gradient), &x, span});
+  left = op_select(t, op_binary(t, OP_EQ, left, taken, span), least, left, span);
+  for (int64_t i = 0; i < k; i++) {
+    places[i] = value_tensor(t, build_reduce(t->graph, P_ARGMAX, left.node, &axis, 1), x.batched, span);
+    places[i].classes = (int32_t)n;
+    left = op_select(t, op_binary(t, OP_EQ, new_last(t, places[i]), numbers, span), taken, left, span);
+  }
+  return op_stack(t, places, (uint32_t)k, dims.rank - 1, span);
+}
+
 Value builtin_top_k(Tracer *t, Call *c) {
   Value x = c->args[0];
   int64_t k;
@@ -96,27 +122,17 @@ Value builtin_top_k(Tracer *t, Call *c) {
     trace_error(t, "out-of-range", c->span, "the %lld largest of %s", (long long)k, value_describe(t, x));
     return value_poison();
   }
-  if (k > TOP_LIMIT) {
-    trace_limit(t, "no-meaning", c->span, "more than the %d largest have no meaning yet", TOP_LIMIT);
+  if (k > TOP_LIMIT && n > SORT_LIMIT) {
+    trace_limit(t, "no-meaning", c->span, "more than the %d largest of more than %d have no meaning yet", TOP_LIMIT, SORT_LIMIT);
     return value_poison();
   }
-  Value *values = values_new(t, (uint32_t)k), *places = values_new(t, (uint32_t)k);
-  const Value numbers = op_iota(t, 0, n, c->span), zero = value_number(0, true, c->span),
-              low = value_number(-INFINITY, false, c->span);
-  const Over last = {false, 1, {dims.rank - 1}};
-  const int64_t axis = (int64_t)dims.rank - 1 + x.batched;
-  Value left = builtin_stop_gradient(t, &(Call){builtin_get(BUILTIN_stop_gradient), &x, c->span});
-  for (int64_t i = 0; i < k; i++) {
-    places[i] = value_tensor(t, build_reduce(t->graph, P_ARGMAX, left.node, &axis, 1), x.batched, c->span);
-    places[i].classes = dim_is_batch(n) ? 0 : (int32_t)n;
-    const Value hot = op_binary(t, OP_EQ, new_last(t, places[i]), numbers, c->span);
-    values[i] = op_reduce(t, P_SUM, op_select(t, hot, x, zero, c->span), &last, false, c->span);
-    left = op_select(t, hot, low, left, c->span);
-  }
   Value out = {.kind = V_TUPLE, .count = 2, .items = values_new(t, 2), .span = c->span};
-  out.items[0] = op_stack(t, values, (uint32_t)k, dims.rank - 1, c->span);
-  out.items[1] = op_stack(t, places, (uint32_t)k, dims.rank - 1, c->span);
-  return value_bad(out.items[0]) || value_bad(out.items[1]) ? value_poison() : out;
+  out.items[1] = k > TOP_LIMIT ? sorting_places(t, x, true, c->span) : largest_one_by_one(t, x, k, c->span);
+  if (value_bad(out.items[1])) return value_poison();
+  if (k > TOP_LIMIT) out.items[1] = op_slice_axis(t, out.items[1], dims.rank - 1, 0, k, 1);
+  out.items[1].classes = (int32_t)n;
+  out.items[0] = take_places(t, x, out.items[1], c->span);
+  return out;
 }
 
 static bool integer_index(Tracer *t, Value *index, Span span) {

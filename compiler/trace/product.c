@@ -316,23 +316,38 @@ Value builtin_einsum(Tracer *t, Call *c) {
   return sum;
 }
 
-/* y[i] = sum of x[j] over j <= i: a product with a triangle of ones. */
-Value builtin_cumsum(Tracer *t, Call *c) {
+/* y[i] = x[i - by], and the neutral value where there is none. */
+static Node shifted(Graph *g, Node x, uint32_t axis, int64_t by, double neutral) {
+  const Dims dims = *node_dims(g, x);
+  int64_t slice[3 * GRAPH_MAX_RANK], pad[3 * GRAPH_MAX_RANK] = {0};
+  for (uint32_t i = 0; i < dims.rank; i++) slice[3 * i] = 0, slice[3 * i + 1] = dims.dims[i], slice[3 * i + 2] = 1;
+  slice[3 * axis + 1] -= by, pad[3 * axis] = by;
+  const Node moved = build_pad(g, build_slice(g, x, slice), pad);
+  if (neutral == 0) return moved;
+  const int64_t at = axis;
+  const Node number = build_broadcast(g, build_iota(g, dims.dims[axis]), node_shape(g, x), &at);
+  const Node some = build_binary(g, P_LE, build_const(g, TYPE_I32, (double)by), number);
+  return build_select(g, some, moved, build_like(g, x, neutral));
+}
+
+/* y[i] = the sum or product of x[j] over j <= i, in log2 n rounds: after the round of s, y[i] is that of the 2 s last.
+ * No division, so that a product's derivative is right at zeros. */
+static Value running(Tracer *t, Call *c, Prim prim) {
   Value x = c->args[0];
   uint32_t axis;
   if (!value_to_float(t, &x, c->span)) return value_poison();
   const Dims dims = value_dims(t, x);
   if (!one_axis(t, c->args[1], dims.rank, -1, &axis, c->span)) return value_poison();
-  Dims square = {2, {dims.dims[axis], dims.dims[axis]}};
-  Graph *g = t->graph;
-  const Shape shape = shape_of(g, &square);
-  const Node numbers = build_iota(g, dims.dims[axis]);
-  const int64_t rows[] = {0}, columns[] = {1};
-  const Node below =
-      build_binary(g, P_LE, build_broadcast(g, numbers, shape, rows), build_broadcast(g, numbers, shape, columns));
-  const Value triangle = value_tensor(t, build_cast(g, below, value_type(t, x)), false, c->span); /* [j, i]: j <= i */
-  int labels[MAX_LABELS], out[MAX_LABELS];
-  for (uint32_t i = 0; i < dims.rank; i++) labels[i] = (int)i, out[i] = i == axis ? 500 : (int)i;
-  const int from_to[] = {(int)axis, 500};
-  return op_einsum2(t, x, labels, triangle, from_to, out, dims.rank, c->span);
+  const int64_t n = dims.dims[axis];
+  if (dim_is_batch(n)) {
+    trace_limit(t, "no-meaning", c->span, "`%s` along the batch has no meaning yet", c->builtin->name);
+    return value_poison();
+  }
+  for (int64_t by = 1; by < n; by *= 2)
+    x.node = build_binary(t->graph, prim, x.node, shifted(t->graph, x.node, axis + x.batched, by, prim == P_MUL));
+  x.span = c->span;
+  return x;
 }
+
+Value builtin_cumsum(Tracer *t, Call *c) { return running(t, c, P_ADD); }
+Value builtin_cumprod(Tracer *t, Call *c) { return running(t, c, P_MUL); }
