@@ -6,11 +6,12 @@ if(ZLIB_FOUND)
   target_link_libraries(gradc_data PUBLIC ZLIB::ZLIB)
   target_compile_definitions(gradc_data PUBLIC GRADC_ZLIB)
 endif()
+include(cli/build/build.cmake)
 file(GLOB cli_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cli/*.c)
 if(cli_files)
   add_executable(gradc ${cli_files})
   target_include_directories(gradc PRIVATE ${PROJECT_SOURCE_DIR}/cli)
-  target_link_libraries(gradc PRIVATE gradc_compiler gradc_data)
+  target_link_libraries(gradc PRIVATE gradc_compiler gradc_data gradc_build)
   target_link_options(gradc PRIVATE -Wl,--build-id) # tells the cache one compiler from another
   target_compile_definitions(gradc PRIVATE GRADC_VERSION="${PROJECT_VERSION}")
   if(GRADC_STATIC_LLVM) # 36 MB of code at fixed addresses: nothing to relocate at the start

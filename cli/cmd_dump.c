@@ -7,7 +7,7 @@
 const uint8_t cmd_dump_options[] = {OPT_after, OPT_entry, OPT_model, OPT_set, OPT_dtype, OPT_cpu, OPT_without, OPT_batch, OPT_COUNT};
 
 static bool read_entry(const char *word, GradcEntryKind *entry) {
-  static const char *const words[] = {"init", "train", "eval"};
+  static const char *const words[] = {"init", "train", "eval", "gradient"};
   *entry = GRADC_ENTRY_TRAIN;
   for (int i = 0; word && i < GRADC_ENTRY_COUNT; i++) {
     if (!strcmp(word, words[i])) {
@@ -15,7 +15,7 @@ static bool read_entry(const char *word, GradcEntryKind *entry) {
       return true;
     }
   }
-  if (word) fprintf(stderr, "gradc: --entry takes init, train or eval, not `%s`\n", word);
+  if (word) fprintf(stderr, "gradc: --entry takes init, train, eval or gradient, not `%s`\n", word);
   return !word;
 }
 

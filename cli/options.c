@@ -122,6 +122,8 @@ bool options_parse(const Command *command, int count, char **words, Options *o) 
   bool only_paths = false;
   for (int i = 0; i < count; i++) {
     const char *word = words[i];
+    static char out[] = "--out";
+    if (!only_paths && !strcmp(word, "-o")) word = words[i] = out; /* as compilers have it */
     if (!only_paths && !strcmp(word, "--")) {
       only_paths = true;
     } else if (!only_paths && is_help(word)) {

@@ -42,7 +42,7 @@ static const char *shape_text(Front *f, const int64_t *dims, int rank) {
   return copy;
 }
 
-static bool read_tensor(Front *f, const GradcFile *file, const char *path, const char *name, GradcTensor *to) {
+bool weights_tensor(Front *f, const GradcFile *file, const char *path, const char *name, GradcTensor *to) {
   const int64_t at = gradc_file_find(file, name);
   if (at < 0) {
     front_fail(f, "the file belongs to another model, or the model was changed since", "%s has no tensor `%s`", path, name);
@@ -68,7 +68,7 @@ bool weights_read(Front *f, const GradcFile *file, const char *path, GradcModel 
     const uint8_t kind = program->slots[i].kind;
     GradcTensor tensor;
     if (kind != GRADC_SLOT_PARAM && kind != GRADC_SLOT_STATE) continue;
-    if (gradc_tensor_at(model, i, &tensor) != GRADC_OK || !read_tensor(f, file, path, tensor.name, &tensor)) return false;
+    if (gradc_tensor_at(model, i, &tensor) != GRADC_OK || !weights_tensor(f, file, path, tensor.name, &tensor)) return false;
   }
   return true;
 }
@@ -89,7 +89,7 @@ bool weights_start(Front *f, GradcModel *model) {
     }
     GradcTensor tensor;
     const int64_t slot = gradc_find_slot(program, start->name);
-    ok = file && slot >= 0 && gradc_tensor_at(model, slot, &tensor) == GRADC_OK && read_tensor(f, file, path, start->from, &tensor);
+    ok = file && slot >= 0 && gradc_tensor_at(model, slot, &tensor) == GRADC_OK && weights_tensor(f, file, path, start->from, &tensor);
   }
   gradc_file_close(file);
   return ok;

@@ -11,6 +11,9 @@ void weights_stats(const GradcFile *file, Stats *stats);
 /* Copies parameters and layers' states into the model, by name; false after a message (the model may be half filled). */
 bool weights_read(Front *f, const GradcFile *file, const char *path, GradcModel *model);
 
+/* Copies the tensor `name` of the file to `to`, converted to its type; false after a message. */
+bool weights_tensor(Front *f, const GradcFile *file, const char *path, const char *name, GradcTensor *to);
+
 /* What the model's own `start` settings take from other files. */
 bool weights_start(Front *f, GradcModel *model);
 

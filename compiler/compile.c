@@ -16,6 +16,7 @@
 #include "cache.h"
 #include "check.h"
 #include "emit.h"
+#include "gradc.h"
 #include "mem.h"
 #include "parse.h"
 #include "passes.h"
@@ -58,7 +59,10 @@ static int64_t cache_size(int name, int64_t otherwise) {
 }
 
 static Machine machine_of(const CompileOptions *options) {
-  Machine m = {.l1 = cache_size(_SC_LEVEL1_DCACHE_SIZE, 32 << 10), .l2 = cache_size(_SC_LEVEL2_CACHE_SIZE, 512 << 10),
+  const bool own = !options->cpu || !strcmp(options->cpu, "native");
+  /* A named processor's caches are taken as usual ones, so that the same code comes out on every machine. */
+  Machine m = {.l1 = 32 << 10, .l2 = 512 << 10, .l3 = 8 << 20};
+  if (own) m = (Machine){.l1 = cache_size(_SC_LEVEL1_DCACHE_SIZE, 32 << 10), .l2 = cache_size(_SC_LEVEL2_CACHE_SIZE, 512 << 10),
                .l3 = cache_size(_SC_LEVEL3_CACHE_SIZE, 8 << 20)};
   const EmitOptions e = emit_options(options);
   const char *cpu;
@@ -94,7 +98,14 @@ Program *compile_front(Session *s, const char *path, CompileOptions *options) {
 
 static Graph *entry_graph(const Program *p, GradcEntryKind entry, const CompileOptions *options) {
   if (entry == GRADC_ENTRY_EVAL && options->gradients) return p->gradient;
-  return entry == GRADC_ENTRY_INIT ? p->init : entry == GRADC_ENTRY_TRAIN ? p->train : p->eval;
+  switch (entry) {
+    case GRADC_ENTRY_INIT: return p->init;
+    case GRADC_ENTRY_TRAIN: return p->train;
+    case GRADC_ENTRY_EVAL: return p->eval;
+    case GRADC_ENTRY_GRADIENT: return p->gradient;
+    case GRADC_ENTRY_COUNT: break;
+  }
+  return NULL;
 }
 
 static Graph *optimise(const Graph *graph, const CompileOptions *options) {
@@ -236,7 +247,7 @@ static void free_parts(EmitResult *parts, unsigned count) {
 }
 
 void compile_entry(Compiled *c, GradcEntryKind kind) {
-  static const char *const names[] = {"gradc_init", "gradc_train", "gradc_eval"};
+  static const char *const names[] = {"gradc_init", "gradc_train", "gradc_eval", "gradc_gradient"};
   Entry *e = &c->entries[kind];
   if (!e->schedule || e->code) return;
   const double start = seconds_now();
@@ -296,7 +307,9 @@ Compiled *compile_program(Session *s, Program *program, const CompileOptions *op
   c->program.abi = GRADC_ABI_VERSION;
   c->program.name = arena_text(&c->arena, program->name, strlen(program->name));
   fill_slots(c, program->init);
-  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++) plan_entry(c, program, (GradcEntryKind)kind);
+  /* Gradients alone are for callers of the C interface: no room is kept for them where they are not wanted. */
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
+    if (kind != GRADC_ENTRY_GRADIENT || entries & 1u << kind) plan_entry(c, program, (GradcEntryKind)kind);
   for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
     if (c->entries[kind].schedule) {
       const EmitOptions e = emit_options(&c->options);
@@ -306,8 +319,63 @@ Compiled *compile_program(Session *s, Program *program, const CompileOptions *op
   c->program.slot_count = c->slots.count;
   c->program.buffers = c->buffers.data;
   c->program.buffer_count = c->buffers.count;
-  compile_entries(c, entries);
+  for (uint32_t i = 0; i < program->data.count && i < GRADC_MAX_BATCHES; i++) c->program.batch[i] = program->plan.batch;
+  if (!options->plan_only) compile_entries(c, entries);
   return c;
+}
+
+/* ---- objects ---- */
+
+bool compile_knows(const char *cpu, GradcLevel *level, const char **arch) {
+  const EmitOptions e = {.cpu = cpu};
+  return emit_knows(&e, level, arch);
+}
+
+const char *compile_processors(void) { return emit_processors(); }
+
+void compiled_carry(Compiled *c, const Cargo *cargo) {
+  GradcProgram *p = &c->program;
+  for (int i = 0; i < gradc_batch_count(p); i++) p->batch[i] = cargo->batch;
+  p->starts = cargo->starts, p->start_count = cargo->start_count;
+  p->pairs = cargo->pairs, p->pair_count = cargo->pair_count;
+}
+
+static Object object_of(const EmitResult *r) { return (Object){r->object, r->size, r->ir, r->assembly}; }
+
+Object compiled_object(const Compiled *c, unsigned entries, const ObjectNames *names) {
+  EmitOptions options = emit_options(&c->options);
+  GradcProgram program = c->program;
+  const char *arch;
+  GradcLevel level = GRADC_LEVEL_ANY;
+  emit_knows(&options, &level, &arch);
+  program.level = level;
+  EmitModel model = {.program = &program, .symbol = names->symbol, .function = names->function, .shared = names->shared,
+                     .has_shared = names->has_shared};
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++) {
+    if (entries & 1u << kind) model.schedules[kind] = c->entries[kind].schedule;
+    model.first_buffer[kind] = c->entries[kind].first_buffer;
+  }
+  options.keep_ir = names->keep_ir, options.keep_asm = names->keep_asm;
+  EmitResult result;
+  emit_model(c->session, &model, &options, &result);
+  return object_of(&result);
+}
+
+Object compile_chooser(Session *s, const char *cpu, const char *function, const char *const *symbols, const GradcLevel *levels,
+                       unsigned count) {
+  EmitChoice choices[8];
+  const EmitOptions options = {.cpu = cpu};
+  EmitResult result;
+  for (unsigned i = 0; i < count && i < 8; i++) choices[i] = (EmitChoice){symbols[i], levels[i]};
+  emit_chooser(s, function, choices, count, &options, &result);
+  return object_of(&result);
+}
+
+Object compile_alias(Session *s, const char *cpu, const char *function, const char *other) {
+  const EmitOptions options = {.cpu = cpu};
+  EmitResult result;
+  emit_alias(s, function, other, &options, &result);
+  return object_of(&result);
 }
 
 const GradcProgram *compiled_program(const Compiled *c) { return &c->program; }

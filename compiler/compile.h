@@ -13,6 +13,7 @@ typedef struct {
   const char *without;      /* passes switched off, separated by commas; or NULL */
   const char *cache;        /* the folder of compiled code (cache.h), or NULL: none */
   bool gradients;           /* the evaluation is of the losses' gradients (Program.gradient), not of the outputs */
+  bool plan_only;           /* no entry is emitted, whatever `entries` says: for compiled_object */
   unsigned tile_rows, tile_vectors; /* 0: the compiler's choice; for tests */
 } CompileOptions;
 
@@ -27,6 +28,38 @@ void compile_entry(Compiled *compiled, GradcEntryKind entry);
 /* The tables that the runtime makes instances of; valid until compiled_free. */
 const GradcProgram *compiled_program(const Compiled *compiled);
 void compiled_free(Compiled *compiled);
+
+/* ---- objects: what `gradc build` links ---- */
+
+/* What a processor's name stands for; false for an unknown one (compile_processors lists the known). */
+bool compile_knows(const char *cpu, GradcLevel *level, const char **arch);
+const char *compile_processors(void);
+
+/* What the program has besides what the compiler found out. The arrays are the caller's, and must outlive it. */
+typedef struct {
+  int64_t batch;                /* each data block's capacity where the caller of the C interface names none */
+  const GradcStart *starts;
+  const GradcPair *pairs;
+  uint32_t start_count, pair_count;
+} Cargo;
+void compiled_carry(Compiled *compiled, const Cargo *cargo);
+
+/* The names of an object's symbols; see EmitModel in emit.h. */
+typedef struct {
+  const char *symbol, *function, *shared;
+  bool has_shared, keep_ir, keep_asm;
+} ObjectNames;
+/* The text or bytes of the object, to be freed by the caller. */
+typedef struct {
+  void *bytes;
+  size_t size;
+  char *ir, *assembly;
+} Object;
+Object compiled_object(const Compiled *compiled, unsigned entries, const ObjectNames *names);
+/* `function` chooses between programs of these symbols by the processor's level, the best first. */
+Object compile_chooser(Session *s, const char *cpu, const char *function, const char *const *symbols, const GradcLevel *levels,
+                       unsigned count);
+Object compile_alias(Session *s, const char *cpu, const char *function, const char *other);
 
 typedef struct {
   double flops;         /* a step's multiply-adds x 2 of contractions at that batch, as bench/README counts them */

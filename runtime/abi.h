@@ -5,7 +5,7 @@
 #define GRADC_ABI_H
 #include <stdint.h>
 
-#define GRADC_ABI_VERSION 1
+#define GRADC_ABI_VERSION 2
 #define GRADC_MAX_RANK 8
 #define GRADC_MAX_BATCHES 4 /* data blocks in one model, each with its own batch extent */
 #define GRADC_BATCH_ROUND 16 /* buffers are sized for the batch rounded up to this */
@@ -65,7 +65,13 @@ typedef struct GradcFrame {
 /* Every thread of the team calls the entry once with its number. `scratch`: the thread's own memory, 64-byte aligned. */
 typedef void (*GradcEntry)(GradcFrame *frame, int64_t thread, int64_t threads, void *scratch);
 
-typedef enum { GRADC_ENTRY_INIT, GRADC_ENTRY_TRAIN, GRADC_ENTRY_EVAL, GRADC_ENTRY_COUNT } GradcEntryKind;
+typedef enum {
+  GRADC_ENTRY_INIT,
+  GRADC_ENTRY_TRAIN,
+  GRADC_ENTRY_EVAL,
+  GRADC_ENTRY_GRADIENT, /* training's losses, and their sum's gradient by each parameter and float input, named as these */
+  GRADC_ENTRY_COUNT
+} GradcEntryKind;
 typedef struct {
   GradcEntry run;                /* NULL: not compiled (yet): what follows holds all the same, so that instances have room for it */
   int64_t arena;                 /* bytes = arena + sum of arena_batch[i] * capacity i */
@@ -76,14 +82,31 @@ typedef struct {
   const GradcOutput *outputs;
 } GradcEntryInfo;
 
+/* What a slot begins with in place of what INIT gives it: weights that the program carries. */
+typedef struct {
+  uint32_t slot;
+  int64_t bytes;                 /* the slot's */
+  const void *data;
+} GradcStart;
+
+typedef struct { const char *key, *value; } GradcPair;
+
+/* What a processor must have to run the code. */
+typedef enum { GRADC_LEVEL_ANY, GRADC_LEVEL_X86_V2, GRADC_LEVEL_X86_V3, GRADC_LEVEL_X86_V4 } GradcLevel;
+
 typedef struct GradcProgram {
-  uint32_t abi;                  /* GRADC_ABI_VERSION */
+  uint32_t abi;                  /* GRADC_ABI_VERSION: stays the first field in every version */
+  uint32_t level;                /* GradcLevel */
   const char *name;              /* the model's */
   uint64_t hash;                 /* of names, shapes and types of the slots: a checkpoint belongs to it */
   uint32_t slot_count, buffer_count;
   const GradcSlot *slots;
   const GradcBuffer *buffers;
   GradcEntryInfo entries[GRADC_ENTRY_COUNT];
+  int64_t batch[GRADC_MAX_BATCHES]; /* the capacity of each data block where the caller names none; 0: he must */
+  uint32_t start_count, pair_count;
+  const GradcStart *starts;
+  const GradcPair *pairs;        /* the metadata of those weights: keys "data.*" hold statistics of the training data */
 } GradcProgram;
 
 #endif

@@ -233,6 +233,21 @@ GradcStatus gradc_save(GradcModel *model, const char *path, const GradcPair *pai
 
 /* -- Loading -- */
 
+/* Whether the tensor is in the file, and of the model's shape; else a sentence about it. */
+static bool same_shape(const GradcSlot *slot, const GradcFile *file, char *to, size_t size) {
+  char mine[GRADC_SHAPE_TEXT], theirs[GRADC_SHAPE_TEXT];
+  const int64_t at = gradc_file_find(file, slot->name);
+  if (at < 0) {
+    snprintf(to, size, "it lacks the tensor \"%s\"", slot->name);
+    return false;
+  }
+  const GradcFileTensor tensor = gradc_file_tensor(file, at);
+  if (tensor.rank == slot->rank && !memcmp(tensor.dims, slot->dims, (size_t)slot->rank * sizeof *slot->dims)) return true;
+  snprintf(to, size, "the tensor \"%s\" is %s in the file, and %s in the model", slot->name,
+           gradc_shape_text(theirs, tensor.dims, tensor.rank), gradc_shape_text(mine, slot->dims, slot->rank));
+  return false;
+}
+
 /* A sentence about the first tensor in which file and model differ; false if none does. */
 static bool find_difference(GradcModel *model, const GradcFile *file, char *to, size_t size) {
   char mine[GRADC_SHAPE_TEXT], theirs[GRADC_SHAPE_TEXT];
@@ -323,6 +338,39 @@ GradcStatus gradc_load(GradcModel *model, const char *path) {
   GradcStatus status = gradc_file_open(path, &file, &model->message);
   if (status) return status;
   status = gradc_load_file(model, file);
+  gradc_file_close(file);
+  return status;
+}
+
+static bool is_weight(const GradcSlot *slot) { return slot->kind == GRADC_SLOT_PARAM || slot->kind == GRADC_SLOT_STATE; }
+
+static GradcStatus load_weights(GradcModel *model, const GradcFile *file) {
+  char difference[1024];
+  const GradcProgram *program = model->program;
+  GradcStatus status = GRADC_OK;
+  for (uint32_t i = 0; i < program->slot_count && !status; i++) {
+    const GradcSlot *slot = &program->slots[i];
+    if (!is_weight(slot)) continue;
+    if (!same_shape(slot, file, difference, sizeof difference))
+      return gradc_fail(&model->message, GRADC_ERROR_MISMATCH, "\"%s\" does not fit the model \"%s\": %s", gradc_file_name(file),
+                        program->name, difference);
+    status = gradc_file_readable(file, gradc_file_find(file, slot->name), (GradcType)slot->type, &model->message);
+  }
+  for (uint32_t i = 0; i < program->slot_count && !status; i++) {
+    const GradcSlot *slot = &program->slots[i];
+    if (is_weight(slot))
+      status = gradc_file_read(file, gradc_file_find(file, slot->name), (GradcType)slot->type, gradc_slot_data(model, i),
+                               &model->message);
+  }
+  return status;
+}
+
+GradcStatus gradc_load_weights(GradcModel *model, const char *path) {
+  GradcFile *file;
+  if (!model) return GRADC_ERROR_ARGUMENT;
+  GradcStatus status = gradc_file_open(path, &file, &model->message);
+  if (status) return status;
+  status = load_weights(model, file);
   gradc_file_close(file);
   return status;
 }

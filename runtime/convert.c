@@ -58,21 +58,28 @@ GradcStatus gradc_file_check_truths(const GradcFile *file, GradcMessage *message
   return status;
 }
 
-GradcStatus gradc_file_read(const GradcFile *file, int64_t index, GradcType type, void *to, GradcMessage *message) {
+/* Whether gradc_file_read can fail for this tensor and type, without a place to write to. */
+GradcStatus gradc_file_readable(const GradcFile *file, int64_t index, GradcType type, GradcMessage *message) {
   if (!file || index < 0 || index >= gradc_file_count(file) || type > GRADC_BOOL)
     return gradc_fail(message, GRADC_ERROR_ARGUMENT, "no such tensor in the file");
+  GradcFileTensor tensor = gradc_file_tensor(file, index);
+  if (!strcmp(tensor.type, gradc_type_name(type))) return type == GRADC_BOOL ? check_truths(file, &tensor, message) : GRADC_OK;
+  if (kind_of(tensor.type) == OTHER || (type != GRADC_F32 && type != GRADC_F64))
+    return gradc_fail(message, GRADC_ERROR_MISMATCH, "\"%s\": the tensor \"%s\" is %s, and cannot be read as %s",
+                      gradc_file_name(file), tensor.name, tensor.type, gradc_type_name(type));
+  return GRADC_OK;
+}
+
+GradcStatus gradc_file_read(const GradcFile *file, int64_t index, GradcType type, void *to, GradcMessage *message) {
+  GradcStatus status = gradc_file_readable(file, index, type, message);
+  if (status) return status;
   GradcFileTensor tensor = gradc_file_tensor(file, index);
   Kind from = kind_of(tensor.type);
   if (tensor.bytes && !to) return gradc_fail(message, GRADC_ERROR_ARGUMENT, "no place for \"%s\" was given", tensor.name);
   if (!strcmp(tensor.type, gradc_type_name(type))) {
-    GradcStatus status = type == GRADC_BOOL ? check_truths(file, &tensor, message) : GRADC_OK;
-    if (status) return status;
     if (tensor.bytes) memcpy(to, tensor.data, (size_t)tensor.bytes);
     return GRADC_OK;
   }
-  if (from == OTHER || (type != GRADC_F32 && type != GRADC_F64))
-    return gradc_fail(message, GRADC_ERROR_MISMATCH, "\"%s\": the tensor \"%s\" is %s, and cannot be read as %s",
-                      gradc_file_name(file), tensor.name, tensor.type, gradc_type_name(type));
   for (int64_t i = 0; i < tensor.count; i++) {
     double value = value_at(tensor.data, from, i);
     if (type == GRADC_F32) ((float *)to)[i] = (float)value;

@@ -6,7 +6,10 @@
  *
  * Functions that can fail return a GradcStatus. The sentence that explains a failure is in gradc_message(model), or,
  * where there is no model yet, in the GradcMessage that the caller passes (NULL where it is not wanted). After a failure
- * the model is as it was before the call, unless the function says otherwise. */
+ * the model is as it was before the call, unless the function says otherwise.
+ *
+ * A shared object that `gradc build` made holds this whole interface and its own program: gradc_default_program() gives
+ * that one, and NAME_program() in the header written beside it; gradc_create(NAME_program(), ...) makes an instance. */
 #ifndef GRADC_H
 #define GRADC_H
 #include <stdint.h>
@@ -14,6 +17,9 @@
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+#if defined(__GNUC__) && !defined(_WIN32)
+#pragma GCC visibility push(default) /* all else in a shared object stays inside */
 #endif
 
 #define GRADC_MESSAGE_SIZE 2048
@@ -76,6 +82,19 @@ typedef struct {
 
 /* -- Programs -- */
 
+/* The program that this shared object was built from; only shared objects of `gradc build` have this function. For callers
+ * that open any model by dlopen. */
+const GradcProgram *gradc_default_program(void);
+
+/* GRADC_ABI_VERSION of the runtime itself: what a caller's own must equal. */
+uint32_t gradc_abi_version(void);
+
+/* The best level that this processor can run; GRADC_LEVEL_ANY on other architectures than x86-64. */
+GradcLevel gradc_processor_level(void);
+
+/* Metadata of the weights that the program carries: the value of a key, NULL if there is none. */
+const char *gradc_program_value(const GradcProgram *program, const char *key);
+
 /* The number of data blocks, each with a batch extent of its own; usually 1. At most GRADC_MAX_BATCHES. */
 int gradc_batch_count(const GradcProgram *program);
 
@@ -87,8 +106,8 @@ const GradcSlot *gradc_feed(const GradcProgram *program, int index);
 /* The slot of a name (its number), or -1. */
 int64_t gradc_find_slot(const GradcProgram *program, const char *name);
 
-/* The memory of an instance, exactly. capacity[gradc_batch_count]: the most examples in a step, at least 1 each.
- * threads: 0 for as many as there are processors. Errors: PROGRAM, ARGUMENT, MEMORY (the size leaves 63 bits). */
+/* The memory of an instance, exactly. capacity[gradc_batch_count]: the most examples in a step, at least 1 each; NULL for
+ * the program's own (what the model was compiled for: its batch, or --max-batch). threads: 0 for as many as there are processors. Errors: PROGRAM, ARGUMENT, MEMORY (the size leaves 63 bits). */
 GradcStatus gradc_memory(const GradcProgram *program, const int64_t *capacity, int threads, GradcMemory *memory,
                          GradcMessage *message);
 
@@ -100,7 +119,8 @@ int gradc_processors(void);
 
 /* -- Instances -- */
 
-/* Makes an instance in one allocation of gradc_memory's size and initialises its parameters and states from the seed.
+/* Makes an instance in one allocation of gradc_memory's size and initialises its parameters and states from the seed, then
+ * puts the weights that the program carries, if any, in their places.
  * *model is NULL on failure; the caller frees the instance with gradc_free. Errors: those of gradc_memory, MEMORY (more
  * than is available), THREADS. */
 GradcStatus gradc_create(const GradcProgram *program, uint64_t seed, const int64_t *capacity, int threads,
@@ -121,7 +141,7 @@ const GradcProgram *gradc_program(const GradcModel *model);
 GradcMemory gradc_model_memory(const GradcModel *model);
 GradcProgress *gradc_progress(GradcModel *model); /* lives as long as the model */
 
-/* Starts anew: parameters and states from this seed, step and epoch 0. */
+/* Starts anew, as gradc_create does: parameters and states from this seed or the program's weights, step and epoch 0. */
 GradcStatus gradc_reset(GradcModel *model, uint64_t seed);
 
 /* -- Steps --
@@ -137,6 +157,10 @@ GradcStatus gradc_train_step(GradcModel *model, const void *const *inputs, const
 /* Outputs, losses and metrics at these parameters; changes nothing but the states of metrics. A target may be NULL (all
  * that is wanted is outputs): zeros stand in for it, the states of metrics stay as they are, and there are no figures. */
 GradcStatus gradc_eval(GradcModel *model, const void *const *inputs, const int64_t *batch);
+
+/* The losses that gradc_train_step would have now (its draws included) and, among the results, the gradient of their sum
+ * by each parameter and each float input, under its name and of its shape. Changes nothing. */
+GradcStatus gradc_gradient(GradcModel *model, const void *const *inputs, const int64_t *batch);
 
 /* Puts the states of metrics back to their start: at the beginning of each pass over a data set. */
 void gradc_reset_metrics(GradcModel *model);
@@ -165,8 +189,6 @@ GradcStatus gradc_set(GradcModel *model, const char *name, const void *from, int
 
 /* -- Checkpoints (safetensors) -- */
 
-typedef struct { const char *key, *value; } GradcPair;
-
 /* Writes every parameter and state (not those of metrics) and the progress, with the caller's own pairs, to `path`. The
  * old file stays whole until the new one is whole and on the disk; a failure leaves nothing behind. The same contents
  * give the same bytes. Keys: UTF-8, unique, not beginning with "gradc."; values: UTF-8. Errors: ARGUMENT, FILE, MEMORY, PROGRAM. */
@@ -174,6 +196,11 @@ GradcStatus gradc_save(GradcModel *model, const char *path, const GradcPair *pai
 
 /* Reads what gradc_save wrote, progress included. Errors: FILE, FORMAT, MISMATCH, MEMORY; the model is then unchanged. */
 GradcStatus gradc_load(GradcModel *model, const char *path);
+
+/* Takes parameters and layers' states alone, by name, from any safetensors file that has them all in the same shapes: a
+ * checkpoint of another version of the model, or of one with another optimiser. Numbers are converted to the model's
+ * type. Progress and optimiser stay as they are. Errors: FILE, FORMAT, MISMATCH, MEMORY; the model is then unchanged. */
+GradcStatus gradc_load_weights(GradcModel *model, const char *path);
 
 /* A safetensors file in memory: of ours or of anyone. */
 typedef struct GradcFile GradcFile;
@@ -206,6 +233,9 @@ GradcStatus gradc_file_read(const GradcFile *file, int64_t index, GradcType type
 /* gradc_load from an open file. */
 GradcStatus gradc_load_file(GradcModel *model, const GradcFile *file);
 
+#if defined(__GNUC__) && !defined(_WIN32)
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -102,6 +102,29 @@ static GradcStatus check_program(const GradcProgram *program, GradcMessage *mess
   return check_entries(program, message);
 }
 
+/* What the code needs of the processor, and the weights that the program carries. */
+static GradcStatus check_rest(const GradcProgram *program, GradcMessage *message) {
+  static const char *const levels[] = {"any", "x86-64-v2", "x86-64-v3", "x86-64-v4"};
+  if (program->level > GRADC_LEVEL_X86_V4) return damaged(message, program, "levels", program->level);
+  if (program->level > (uint32_t)gradc_processor_level())
+    return gradc_fail(message, GRADC_ERROR_PROGRAM,
+                      "the model \"%s\" was compiled for %s processors, and this one lacks their instructions: compile it "
+                      "with --cpu portable",
+                      program->name, levels[program->level]);
+  if ((program->start_count && !program->starts) || (program->pair_count && !program->pairs))
+    return gradc_fail(message, GRADC_ERROR_PROGRAM, "the compiled model \"%s\" is damaged: a table is missing", program->name);
+  for (uint32_t i = 0; i < program->start_count; i++) {
+    const GradcStart *start = &program->starts[i];
+    int64_t count, bytes;
+    if (start->slot >= program->slot_count) return damaged(message, program, "weights", i);
+    const GradcSlot *slot = &program->slots[start->slot];
+    if (gradc_slot_fed(slot) || !start->data || !gradc_shape_size(slot->dims, slot->rank, slot->type, NULL, &count, &bytes) ||
+        bytes != start->bytes)
+      return damaged(message, program, "weights", i);
+  }
+  return GRADC_OK;
+}
+
 /* -- Queries that need no instance -- */
 
 static void blocks_of(const int64_t *dims, int rank, int *batches) {
@@ -146,7 +169,7 @@ int64_t gradc_find_slot(const GradcProgram *program, const char *name) {
 static GradcStatus check_capacity(const GradcProgram *program, const int64_t *capacity, GradcLayout *layout,
                                   GradcMessage *message) {
   layout->batches = gradc_batch_count(program);
-  if (layout->batches && !capacity) return gradc_fail(message, GRADC_ERROR_ARGUMENT, "no batch capacity was given");
+  if (!capacity) capacity = program->batch;
   for (int i = 0; i < layout->batches; i++) {
     if (capacity[i] < 1 || capacity[i] > INT64_MAX - GRADC_BATCH_ROUND)
       return gradc_fail(message, GRADC_ERROR_ARGUMENT, "the batch capacity is %lld: it must be at least 1",
@@ -245,6 +268,7 @@ GradcStatus gradc_layout(const GradcProgram *program, const int64_t *capacity, i
                          GradcLayout *layout, GradcMessage *message) {
   *layout = (GradcLayout){0};
   GradcStatus status = check_program(program, message);
+  if (!status) status = check_rest(program, message);
   if (!status && threads < 0)
     status = gradc_fail(message, GRADC_ERROR_ARGUMENT, "the number of threads is %d: it must be at least 1, or 0 for all",
                         threads);

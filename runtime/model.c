@@ -37,8 +37,9 @@ static void run_entry(GradcModel *model, GradcEntryKind kind) {
   model->frame.steps = model->progress.steps;
   model->frame.epoch = model->progress.epoch;
   model->frame.seed = model->progress.seed;
-  model->frame.step = (double)model->progress.step;
-  model->frame.draw = kind == GRADC_ENTRY_TRAIN ? (uint64_t)model->progress.step : 0;
+  const int64_t step = model->progress.step + (kind == GRADC_ENTRY_GRADIENT); /* that of the step that would follow */
+  model->frame.step = (double)step;
+  model->frame.draw = kind == GRADC_ENTRY_TRAIN || kind == GRADC_ENTRY_GRADIENT ? (uint64_t)step : 0;
   int threads = entry->max_threads < (uint32_t)model->layout.threads ? (int)entry->max_threads : model->layout.threads;
   Job job = {model, entry->run};
   gradc_team_run(model->team, threads, job_run, &job);
@@ -53,6 +54,9 @@ static void initialise(GradcModel *model, uint64_t seed) {
   model->progress = (GradcProgress){.steps = 1, .seed = seed};
   memcpy(model->frame.batch, model->capacity, sizeof model->frame.batch);
   run_entry(model, GRADC_ENTRY_INIT);
+  const GradcProgram *program = model->program;
+  for (uint32_t i = 0; i < program->start_count; i++)
+    memcpy(gradc_slot_data(model, program->starts[i].slot), program->starts[i].data, (size_t)program->starts[i].bytes);
   memcpy(base + layout->start, base + layout->metrics, (size_t)layout->metric_bytes);
   model->last = -1;
 }
@@ -126,7 +130,8 @@ static GradcStatus build(void *memory, const GradcProgram *program, const int64_
   model->rows = (GradcRow *)(base + layout->rows);
   model->figures = (GradcFigure *)(base + layout->figures);
   model->scratch = base + layout->scratch;
-  if (layout->batches) memcpy(model->capacity, capacity, (size_t)layout->batches * sizeof *capacity);
+  const int64_t *wanted = capacity ? capacity : program->batch;
+  memcpy(model->capacity, wanted, (size_t)layout->batches * sizeof *wanted);
   gradc_layout_slots(program, layout, model->slots);
   fill_feeds(model);
   if (!fill_buffers(model))
@@ -243,7 +248,7 @@ static GradcStatus check_step(GradcModel *model, GradcEntryKind kind, const void
   const GradcLayout *layout = &model->layout;
   if (!program->entries[kind].run)
     return gradc_fail(&model->message, GRADC_ERROR_PROGRAM, "the model \"%s\" was compiled without %s", program->name,
-                      kind == GRADC_ENTRY_TRAIN ? "training" : "evaluation");
+                      gradc_entry_name(kind));
   if ((layout->feed_count && !inputs) || (layout->batches && !batch))
     return gradc_fail(&model->message, GRADC_ERROR_ARGUMENT, "no inputs or no batch were given");
   for (int i = 0; i < layout->batches; i++)
@@ -310,6 +315,16 @@ GradcStatus gradc_eval(GradcModel *model, const void *const *inputs, const int64
   }
   run_entry(model, GRADC_ENTRY_EVAL);
   if (model->unjudged) move_metrics(model, 0);
+  return GRADC_OK;
+}
+
+GradcStatus gradc_gradient(GradcModel *model, const void *const *inputs, const int64_t *batch) {
+  if (!model) return GRADC_ERROR_ARGUMENT;
+  GradcStatus status = check_step(model, GRADC_ENTRY_GRADIENT, inputs, batch);
+  if (status) return status;
+  set_feeds(model, inputs, batch);
+  model->unjudged = false;
+  run_entry(model, GRADC_ENTRY_GRADIENT);
   return GRADC_OK;
 }
 

@@ -23,6 +23,9 @@ struct GradcModel {
   GradcMessage message;
 };
 
+/* "training", ..: for sentences. */
+const char *gradc_entry_name(GradcEntryKind entry);
+
 static inline void *gradc_slot_data(const GradcModel *model, int64_t slot) {
   return (char *)model + model->slots[slot];
 }

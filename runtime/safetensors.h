@@ -20,6 +20,9 @@ int64_t gradc_file_type_bytes(const char *type);
 /* All truth values of the file are 0 or 1: code may count on it. Errors: FORMAT. */
 GradcStatus gradc_file_check_truths(const GradcFile *file, GradcMessage *message);
 
+/* Whether gradc_file_read of tensor `index` as `type` would succeed. Errors: as that one. */
+GradcStatus gradc_file_readable(const GradcFile *file, int64_t index, GradcType type, GradcMessage *message);
+
 /* The file's name, for messages about what is in it. */
 const char *gradc_file_name(const GradcFile *file);
 

@@ -9,6 +9,9 @@
 #if defined(__linux__)
 #include <sched.h>
 #endif
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 /* The number after `key` in a small text file ("" for its first word); -1 if there is none ("max" is none). */
 static int64_t read_number(const char *path, const char *key) {
@@ -55,6 +58,29 @@ static int processors_allowed(void) {
   if (!limited || quota / period > GRADC_MAX_THREADS) return 0;
   return quota < period ? 1 : (int)(quota / period);
 }
+
+uint32_t gradc_abi_version(void) { return GRADC_ABI_VERSION; }
+
+#if defined(__x86_64__)
+/* What the system saves of the registers at a change of threads: bits 1, 2 for AVX, and 5 to 7 for AVX-512. */
+static uint32_t saved_registers(void) {
+  uint32_t low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low;
+}
+
+GradcLevel gradc_processor_level(void) {
+  enum { V2 = bit_SSE3 | bit_SSSE3 | bit_SSE4_1 | bit_SSE4_2 | bit_POPCNT, AVX = bit_AVX | bit_FMA | bit_OSXSAVE };
+  const uint32_t avx2 = bit_AVX2 | bit_BMI | bit_BMI2, more = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL;
+  uint32_t a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || (c & V2) != V2) return GRADC_LEVEL_ANY;
+  if ((c & AVX) != AVX || (saved_registers() & 6) != 6) return GRADC_LEVEL_X86_V2;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & avx2) != avx2) return GRADC_LEVEL_X86_V2;
+  return (b & more) == more && (saved_registers() & 0xe6) == 0xe6 ? GRADC_LEVEL_X86_V4 : GRADC_LEVEL_X86_V3;
+}
+#else
+GradcLevel gradc_processor_level(void) { return GRADC_LEVEL_ANY; }
+#endif
 
 int gradc_processors(void) {
   int allowed = processors_allowed();

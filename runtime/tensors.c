@@ -7,7 +7,24 @@ const char *gradc_message(const GradcModel *model) { return model ? model->messa
 
 const GradcProgram *gradc_program(const GradcModel *model) { return model ? model->program : NULL; }
 
+const char *gradc_program_value(const GradcProgram *program, const char *key) {
+  for (uint32_t i = 0; program && key && i < program->pair_count; i++)
+    if (!strcmp(program->pairs[i].key, key)) return program->pairs[i].value;
+  return NULL;
+}
+
 GradcMemory gradc_model_memory(const GradcModel *model) { return model ? model->layout.memory : (GradcMemory){0}; }
+
+const char *gradc_entry_name(GradcEntryKind entry) {
+  switch (entry) {
+  case GRADC_ENTRY_INIT: return "initialisation";
+  case GRADC_ENTRY_TRAIN: return "training";
+  case GRADC_ENTRY_EVAL: return "evaluation";
+  case GRADC_ENTRY_GRADIENT: return "gradients";
+  case GRADC_ENTRY_COUNT: break;
+  }
+  return "?";
+}
 
 GradcProgress *gradc_progress(GradcModel *model) { return model ? &model->progress : NULL; }
 
@@ -77,7 +94,7 @@ GradcStatus gradc_output(GradcModel *model, const char *name, GradcTensor *tenso
   if (model->last < 0)
     return gradc_fail(&model->message, GRADC_ERROR_ARGUMENT, "no output \"%s\": nothing has run yet", name);
   return gradc_fail(&model->message, GRADC_ERROR_ARGUMENT, "the model \"%s\" has no output \"%s\" in %s",
-                    model->program->name, name, model->last == GRADC_ENTRY_TRAIN ? "training" : "evaluation");
+                    model->program->name, name, gradc_entry_name((GradcEntryKind)model->last));
 }
 
 GradcStatus gradc_output_at(GradcModel *model, int index, GradcTensor *tensor) {

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "jit.h"
 #include "nest.h"
@@ -147,6 +148,21 @@ void emit_machine(const EmitOptions *options, uint32_t *vector_bytes, uint32_t *
   if (!target_vectors(&target, name)) target_vectors(&target, NULL);
   *vector_bytes = target.vector_bytes, *vector_registers = target.vector_registers, *cpu = name;
 }
+
+bool emit_knows(const EmitOptions *options, GradcLevel *level, const char **arch) {
+  Arena arena = {0};
+  Target target = {0};
+  const bool known = target_named(&target, &arena, options->cpu);
+  if (known) {
+    const bool x86 = !strncmp(target.triple, "x86_64", 6);
+    *arch = x86 ? "x86_64" : "aarch64";
+    *level = !x86 ? GRADC_LEVEL_ANY : !target.has_fma ? GRADC_LEVEL_X86_V2 : target.vector_bytes == 64 ? GRADC_LEVEL_X86_V4 : GRADC_LEVEL_X86_V3;
+  }
+  arena_free(&arena);
+  return known;
+}
+
+const char *emit_processors(void) { return target_names(); }
 
 Loaded *emit_load_parts(const EmitResult *parts, unsigned count, const char **error) {
   Loaded *loaded = mem_zero(1, sizeof *loaded);

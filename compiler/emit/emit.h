@@ -33,6 +33,34 @@ int64_t emit_scratch(const Schedule *schedule, const EmitOptions *options);
 /* The machine that code is emitted for. */
 void emit_machine(const EmitOptions *options, uint32_t *vector_bytes, uint32_t *vector_registers, const char **cpu);
 
+/* What the code for these options needs of a processor, and the architecture ("x86_64", "aarch64"). False: no such processor is
+ * known, or none of the triple's architecture. */
+bool emit_knows(const EmitOptions *options, GradcLevel *level, const char **arch);
+/* The names that `cpu` may have, separated by ", ". */
+const char *emit_processors(void);
+
+/* A model to be linked into a program or a shared object: one module with entries and tables. */
+typedef struct {
+  const GradcProgram *program;                   /* the tables; its entries' `run` are not read */
+  const Schedule *schedules[GRADC_ENTRY_COUNT];  /* NULL: the entry is left out */
+  uint32_t first_buffer[GRADC_ENTRY_COUNT];
+  const char *symbol;   /* of the GradcProgram: inside the module where there is a `function`, else hidden */
+  const char *function; /* const GradcProgram *function(void): seen from outside; or NULL */
+  const char *shared;   /* begins the names of what all models of one program share: the data of its `starts` */
+  bool has_shared;      /* defined here, not in another model */
+} EmitModel;
+void emit_model(Session *s, const EmitModel *model, const EmitOptions *options, EmitResult *result);
+
+/* An object with const GradcProgram *function(void) that gives the first choice whose level the processor has, or the last. */
+typedef struct {
+  const char *symbol;
+  GradcLevel level;
+} EmitChoice;
+void emit_chooser(Session *s, const char *function, const EmitChoice *choices, unsigned count, const EmitOptions *options,
+                  EmitResult *result);
+/* An object in which `function`() returns what `other`() returns. */
+void emit_alias(Session *s, const char *function, const char *other, const EmitOptions *options, EmitResult *result);
+
 /* Code in memory, ready to run. NULL with *error (a static or malloced text) where it cannot be loaded. */
 typedef struct Loaded Loaded;
 Loaded *emit_load(const EmitResult *object, const char **error);

@@ -1,0 +1,40 @@
+# What `gradc build` makes of objects, and the runtime that it links to them: the runtime is compiled here once for each
+# architecture that has a compiler, without sanitizers, and carried inside gradc, so that no compiler is needed later.
+#
+# -Os: its own work is a small part of any step. No unwind tables: nothing throws through it.
+set(runtime_flags -std=gnu11 -Os -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -ffp-contract=off -fno-math-errno
+  -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-stack-protector -Wall)
+file(GLOB runtime_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/runtime/*.c)
+file(GLOB runtime_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/runtime/*.h)
+set(carried "")
+function(gradc_runtime_object arch compiler)
+  set(object ${PROJECT_BINARY_DIR}/runtime/${arch}.o)
+  add_custom_command(OUTPUT ${object}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/runtime
+    COMMAND ${compiler} ${runtime_flags} ${ARGN} -ffile-prefix-map=${PROJECT_SOURCE_DIR}/= -r -nostdlib ${runtime_files} -o ${object}
+    DEPENDS ${runtime_files} ${runtime_headers} VERBATIM)
+  list(APPEND carried ${object})
+  set(carried "${carried}" PARENT_SCOPE)
+endfunction()
+
+if(CMAKE_SYSTEM_NAME STREQUAL Linux)
+  set(host ${CMAKE_SYSTEM_PROCESSOR})
+  gradc_runtime_object(${host} ${CMAKE_C_COMPILER})
+  foreach(arch x86_64 aarch64)
+    find_program(GRADC_CC_${arch} NAMES ${arch}-linux-gnu-gcc)
+    if(NOT arch STREQUAL host AND GRADC_CC_${arch})
+      set(flags "")
+      if(arch STREQUAL aarch64)
+        set(flags -mno-outline-atomics) # those are in libgcc
+      endif()
+      gradc_runtime_object(${arch} ${GRADC_CC_${arch}} ${flags})
+    endif()
+  endforeach()
+endif()
+set(carried ${carried} ${PROJECT_SOURCE_DIR}/runtime/gradc.h ${PROJECT_SOURCE_DIR}/runtime/abi.h)
+set(carried_c ${PROJECT_BINARY_DIR}/runtime/carried.c)
+add_custom_command(OUTPUT ${carried_c}
+  COMMAND ${CMAKE_COMMAND} "-DFILES=${carried}" -DOUT=${carried_c} -P ${CMAKE_CURRENT_LIST_DIR}/carry.cmake
+  DEPENDS ${carried} ${CMAKE_CURRENT_LIST_DIR}/carry.cmake VERBATIM)
+gradc_module(gradc_build cli/build DEPS gradc_compiler)
+target_sources(gradc_build PRIVATE ${carried_c})
