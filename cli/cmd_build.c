@@ -13,13 +13,13 @@
 const uint8_t cmd_build_options[] = {OPT_out_build, OPT_emit, OPT_target, OPT_cpu_build, OPT_inference, OPT_weights_build, OPT_max_batch,
                                      OPT_dtype, OPT_batch, OPT_seed, OPT_set, OPT_model, OPT_symbols, OPT_quiet, OPT_COUNT};
 
-typedef enum { EMIT_SHARED, EMIT_STATIC, EMIT_OBJECT, EMIT_IR, EMIT_ASSEMBLY, EMIT_HEADER, EMIT_KINDS } EmitKind;
+typedef enum { EMIT_SHARED, EMIT_STATIC, EMIT_OBJECT, EMIT_IR, EMIT_ASSEMBLY, EMIT_HEADER, EMIT_PYTHON, EMIT_KINDS } EmitKind;
 static const struct {
   const char *word, *pattern; /* of the file's name where none is given */
   bool header;                /* a header is written beside it */
 } kinds[] = {
     {"shared", "%s.so", true},  {"static", "lib%s.a", true}, {"obj", "%s.o", true},
-    {"ll", "%s.ll", false},     {"asm", "%s.s", false},      {"header", "%s.h", false},
+    {"ll", "%s.ll", false},     {"asm", "%s.s", false},      {"header", "%s.h", false}, {"python", "%s_python", false},
 };
 
 enum { MOST_LEVELS = 4 };
@@ -53,7 +53,7 @@ static bool read_emit(Build *b) {
     b->emit = (EmitKind)i;
     return true;
   }
-  fprintf(stderr, "gradc: --emit takes shared, static, obj, ll, asm or header, not `%s`\n", word);
+  fprintf(stderr, "gradc: --emit takes shared, static, obj, ll, asm, header or python, not `%s`\n", word);
   const char *near = near_find(word, words, EMIT_KINDS);
   if (near) fprintf(stderr, "hint: did you mean %s?\n", near);
   return false;
@@ -201,7 +201,7 @@ static void make_objects(Build *b) {
   }
   const char *least = b->cpus[b->cpu_count - 1];
   if (b->cpu_count > 1) take(b, "choose.o", compile_chooser(&b->front.session, least, function, symbols, b->levels, b->cpu_count));
-  if (b->emit == EMIT_SHARED) take(b, "default.o", compile_alias(&b->front.session, least, "gradc_default_program", function));
+  if (b->emit == EMIT_SHARED || b->emit == EMIT_PYTHON) take(b, "default.o", compile_alias(&b->front.session, least, "gradc_default_program", function));
 }
 
 /* The header beside a file: the same name, without its ending and the `lib` of a library. */
@@ -211,11 +211,17 @@ static const char *header_path(Build *b) {
   return arena_printf(arena, "%.*s%s.h", slash ? (int)(slash - b->out + 1) : 0, b->out, b->name);
 }
 
-static bool write_header(Build *b, const char *path, Why *why) {
-  Text text = {0};
+/* The program as it is in the file: without entries that are left out. */
+static GradcProgram program_of(const Build *b) {
   GradcProgram p = *compiled_program(b->compiled[0]);
   for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
     if (!(b->entries & 1u << kind)) p.entries[kind] = (GradcEntryInfo){0};
+  return p;
+}
+
+static bool write_header(Build *b, const char *path, Why *why) {
+  Text text = {0};
+  const GradcProgram p = program_of(b);
   header_write(&p, b->name, b->options->path, &text);
   const bool ok = artefact_write(&b->front.arena, path, text_get(&text), text.length, why);
   text_free(&text);
@@ -226,6 +232,7 @@ static bool write_out(Build *b) {
   Arena *arena = &b->front.arena;
   Why why = {0};
   const Objects objects = {b->arch, b->names, b->objects, b->count};
+  const GradcProgram p = program_of(b);
   bool ok = false;
   switch (b->emit) {
     case EMIT_SHARED: ok = artefact_shared(arena, &objects, b->out, b->options->symbols, &why); break;
@@ -234,6 +241,7 @@ static bool write_out(Build *b) {
     case EMIT_IR: ok = artefact_write(arena, b->out, b->objects[0].ir, strlen(b->objects[0].ir), &why); break;
     case EMIT_ASSEMBLY: ok = artefact_write(arena, b->out, b->objects[0].assembly, strlen(b->objects[0].assembly), &why); break;
     case EMIT_HEADER: ok = write_header(b, b->out, &why); break;
+    case EMIT_PYTHON: ok = artefact_python(arena, &objects, &p, b->name, b->options->path, b->out, &why); break;
     case EMIT_KINDS: break;
   }
   const char *header = ok && kinds[b->emit].header ? header_path(b) : NULL;
@@ -246,7 +254,7 @@ static bool write_out(Build *b) {
 static bool build(Build *b) {
   Front *f = &b->front;
   Why why;
-  const bool links = b->emit == EMIT_SHARED || b->emit == EMIT_STATIC;
+  const bool links = b->emit == EMIT_SHARED || b->emit == EMIT_STATIC || b->emit == EMIT_PYTHON;
   if (links && !artefact_supports(&f->arena, b->arch, &why)) return failed(b, &why);
   b->name = identifier(&f->arena, f->program->name);
   b->out = b->options->out ? b->options->out : NULL;

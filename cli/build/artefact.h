@@ -30,6 +30,9 @@ bool artefact_shared(Arena *arena, const Objects *objects, const char *path, boo
 bool artefact_archive(Arena *arena, const Objects *objects, const char *path, Why *why);
 /* One relocatable object: the only one there is, or all linked into one. */
 bool artefact_object(Arena *arena, const Objects *objects, const char *path, Why *why);
+/* A folder `path` with a Python package (ctypes and NumPy) that pip installs. `source`: the model's file, for its text. */
+bool artefact_python(Arena *arena, const Objects *objects, const GradcProgram *program, const char *name, const char *source,
+                     const char *path, Why *why);
 /* Bytes to a file by way of a temporary one beside it. */
 bool artefact_write(Arena *arena, const char *path, const void *bytes, size_t size, Why *why);
 

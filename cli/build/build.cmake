@@ -31,7 +31,7 @@ if(CMAKE_SYSTEM_NAME STREQUAL Linux)
     endif()
   endforeach()
 endif()
-set(carried ${carried} ${PROJECT_SOURCE_DIR}/runtime/gradc.h ${PROJECT_SOURCE_DIR}/runtime/abi.h)
+set(carried ${carried} ${PROJECT_SOURCE_DIR}/runtime/gradc.h ${PROJECT_SOURCE_DIR}/runtime/abi.h ${CMAKE_CURRENT_LIST_DIR}/model.py)
 set(carried_c ${PROJECT_BINARY_DIR}/runtime/carried.c)
 add_custom_command(OUTPUT ${carried_c}
   COMMAND ${CMAKE_COMMAND} "-DFILES=${carried}" -DOUT=${carried_c} -P ${CMAKE_CURRENT_LIST_DIR}/carry.cmake

@@ -38,8 +38,7 @@ static void block_loops(Nest *first, Carry *carry, void *data) {
   for (uint32_t i = 1; first->level && i < s->count; i++) nest_close(&s->nests[i]);
 }
 
-/* May the kernel's operands be taken for different memory, in all its launches? */
-static bool operands_distinct(const Schedule *s, uint32_t kernel) {
+bool kernel_distinct(const Schedule *s, uint32_t kernel) {
   const Kernel *k = &s->kernels.data[kernel];
   for (uint32_t i = 0; i < s->launches.count; i++) {
     const Launch *l = &s->launches.data[i];
@@ -68,7 +67,7 @@ static void kernel_body(Unit *u, uint32_t number, V f) {
   V **results = ARENA_ARRAY(&u->arena, V *, k->stages.count);
   Carry none = {NULL, 0};
   load_operands(u->e, k, LLVMGetParam(f, 0), LLVMGetParam(f, 1), operand);
-  const bool distinct = operands_distinct(u->schedule, number);
+  const bool distinct = kernel_distinct(u->schedule, number);
   for (uint32_t i = 0; i < s.count; i++) {
     Nest *n = &s.nests[i];
     nest_init(n, u, k, &k->stages.data[i], LLVMGetParam(f, 0), operand, NULL);

@@ -209,6 +209,8 @@ void tile_emit(Nest *n);
  * them. */
 V kernel_emit(Unit *u, uint32_t number,
               const char *owner); /* owner: the entry in another object that calls it, or NULL */
+/* May the kernel's operands be taken for different memory, in all its launches? */
+bool kernel_distinct(const Schedule *s, uint32_t kernel);
 V kernel_declare(Unit *u, uint32_t number, const char *owner);
 void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels);
 

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "emit.h"
+#include "fuse.h"
 #include "jit.h"
 #include "mem.h"
 #include "nest.h"
+#include "vec.h"
 
 /* A module that is being filled with the tables of a program. */
 typedef struct {
@@ -147,12 +149,35 @@ static V program_table(Tables *t, const V *runs) {
                 start_table(t), pair_table(t));
 }
 
+/* A kernel that was emitted for an entry; another entry's equal one is the same function. */
+typedef struct {
+  const Schedule *schedule;
+  uint32_t number;
+  V function;
+} Done;
+typedef Vec(Done) DoneList;
+
+static V find_done(const DoneList *list, const Schedule *s, uint32_t number) {
+  for (uint32_t i = 0; i < list->count; i++) {
+    const Done *d = &list->data[i];
+    if (kernel_equal(&d->schedule->kernels.data[d->number], &s->kernels.data[number]) &&
+        kernel_distinct(d->schedule, d->number) == kernel_distinct(s, number))
+      return d->function;
+  }
+  return NULL;
+}
+
 /* An entry with its kernels, inside the module. */
-static V emit_run(Emit *e, const EmitModel *m, const EmitOptions *options, int kind) {
+static V emit_run(Emit *e, const EmitModel *m, const EmitOptions *options, int kind, DoneList *done) {
   static const char *const names[] = {"init", "train", "eval", "gradient"};
   Unit u = {.e = e, .schedule = m->schedules[kind], .options = options};
   V *kernels = ARENA_ARRAY(&u.arena, V, u.schedule->kernels.count + 1);
-  for (uint32_t i = 0; i < u.schedule->kernels.count; i++) kernels[i] = kernel_emit(&u, i, NULL);
+  for (uint32_t i = 0; i < u.schedule->kernels.count; i++) {
+    kernels[i] = find_done(done, u.schedule, i);
+    if (kernels[i]) continue;
+    kernels[i] = kernel_emit(&u, i, NULL);
+    vec_push(done, ((Done){u.schedule, i, kernels[i]}));
+  }
   entry_emit(&u, names[kind], m->first_buffer[kind], kernels);
   V run = LLVMGetNamedFunction(e->module, names[kind]);
   LLVMSetLinkage(run, LLVMInternalLinkage);
@@ -177,8 +202,10 @@ static Emit *build_model(Session *s, const EmitModel *m, const EmitOptions *opti
   Emit *e = open_model(s, options, m->program->name, arena);
   Tables t = {.e = e, .model = m};
   V runs[GRADC_ENTRY_COUNT] = {NULL};
+  DoneList done = {0};
   for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
-    if (m->schedules[kind]) runs[kind] = emit_run(e, m, options, kind);
+    if (m->schedules[kind]) runs[kind] = emit_run(e, m, options, kind, &done);
+  vec_free(&done);
   V program = constant(&t, program_table(&t, runs), m->symbol);
   if (!m->function) {
     LLVMSetLinkage(program, LLVMExternalLinkage), LLVMSetVisibility(program, LLVMHiddenVisibility);

@@ -1,0 +1,17 @@
+# The Python package: trains to the bits of `gradc train`, takes arrays of other types and layouts, refuses what is wrong with
+# the C interface's sentences; and pip installs the folder, where there is a pip with setuptools.
+. "$2/start.sh"
+python=
+for p in python3 /usr/bin/python3; do
+  if command -v $p >/dev/null && $p -c 'import numpy' 2>/dev/null; then python=$p && break; fi
+done
+[ -n "$python" ] || skip "no Python with NumPy (scripts/setup installs python3-numpy)"
+trained
+"$gradc" build digits.nn --quiet --emit python -o digits_python
+"$python" -W error "$here/train.py" digits_python digits.csv digits.safetensors
+"$gradc" build digits.nn --quiet --emit python -o other && diff -r other digits_python -x __pycache__
+if "$python" -c 'import pip, setuptools, sys; sys.exit(int(setuptools.__version__.split(".")[0]) < 61)' 2>/dev/null; then
+  "$python" -m pip install --quiet --no-deps --no-build-isolation --no-index --target installed ./digits_python 2>pip.log || { cat pip.log; fail pip; }
+  "$python" -c "import sys; sys.path.insert(0, 'installed'); import digits; assert 'installed' in digits.__file__; digits.Model(seed=1)"
+else echo "no pip with setuptools 61: the folder is not installed"
+fi
