@@ -3,7 +3,7 @@
  *
  * A difference is of fourth order: (f(x-2h) - 8 f(x-h) + 8 f(x+h) - f(x+2h)) / 12h with h = 2e-4 max(1, |x|), right to about
  * 1e-11 where f is smooth. Near a kink (relu at 0) it is not, so where it differs h is made smaller twice; a difference that
- * then agrees was a kink within the first h. What stands under stop_gradient is held still, as the derivative holds it. */
+ * then agrees was a kink within the first h. Where x lies on the edge of a comparison there is nothing to compare with. What stands under stop_gradient is held still, as the derivative holds it. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ typedef struct {
   int64_t batch[4];
   uint64_t seed;
   double largest;          /* of all gradients */
-  int64_t checks, kinks, failures;
+  int64_t checks, kinks, edges, failures;
   double worst;
 } Check;
 
@@ -203,6 +203,47 @@ static double difference(Check *c, uint32_t slot, const double *direction, doubl
   return sum / (12 * h);
 }
 
+/* All truth values of the loss, at x + step * direction; the caller frees them. */
+static uint8_t *truths(Check *c, uint32_t slot, const double *base, const double *direction, double step, size_t *count) {
+  const InterpInput in = input_of(c);
+  Interp *interp = interp_new(c->loss, &in);
+  Loops loops = loops_find(c->loss);
+  uint8_t *all = NULL;
+  *count = 0;
+  for (int64_t i = 0; i < c->counts[slot]; i++) c->slots[slot][i] = base[i] + step * direction[i];
+  for (uint32_t id = 1; id < c->loss->nodes.count; id++) {
+    int64_t n;
+    const Node node = {id};
+    if (!node_has(c->loss, node, K_PREDICATE) || loop_of(&loops, node) >= 0) continue; /* a loop's has no one value */
+    const double *values = interp_value(interp, node, &n);
+    all = mem_resize(all, *count + (size_t)n + 1);
+    for (int64_t i = 0; i < n; i++) all[(*count)++] = values[i] != 0;
+  }
+  loops_free(&loops);
+  interp_free(interp);
+  return all;
+}
+
+/* Does a comparison of the loss come out otherwise within h of x, whose side x itself is at? There the loss may jump or
+ * bend at x, and differences say nothing about the derivative. */
+static bool on_an_edge(Check *c, uint32_t slot, const double *direction, double h) {
+  const int64_t n = c->counts[slot];
+  double *base = mem_alloc((size_t)(n + 1) * sizeof *base);
+  memcpy(base, c->slots[slot], (size_t)n * sizeof *base);
+  size_t count;
+  uint8_t *here = truths(c, slot, base, direction, 0, &count);
+  bool edge = false;
+  for (int side = -1; side <= 1 && !edge; side += 2) {
+    uint8_t *there = truths(c, slot, base, direction, side * 2 * h, &count);
+    edge = count && memcmp(here, there, count);
+    free(there);
+  }
+  free(here);
+  memcpy(c->slots[slot], base, (size_t)n * sizeof *base);
+  free(base);
+  return edge;
+}
+
 typedef struct { double error, numeric; int64_t element; } Worst;
 
 static void compare(Check *c, uint32_t slot, const double *direction, int64_t element, double size, double exact, Worst *worst) {
@@ -216,6 +257,10 @@ static void compare(Check *c, uint32_t slot, const double *direction, int64_t el
       c->kinks += attempt > 0;
       break;
     }
+  }
+  if (!(error <= tolerance) && on_an_edge(c, slot, direction, h * 16)) {
+    c->edges++;
+    return;
   }
   if (!(error <= worst->error)) *worst = (Worst){error, numeric, element};
 }
@@ -308,6 +353,7 @@ static int compare_all(Check *c) {
   printf("%u gradients, %lld differences: %s; largest error %.1e of the largest gradient", count, (long long)c->checks,
          c->failures ? "NOT all agree" : "all agree", c->worst);
   if (c->kinks) printf("; %lld of them lay near a kink, where smaller steps agree", (long long)c->kinks);
+  if (c->edges) printf("; %lld lay on the edge of a comparison, where differences say nothing, and were not judged", (long long)c->edges);
   printf("\n");
   return c->failures ? EXIT_INPUT : EXIT_DONE;
 }
