@@ -187,7 +187,7 @@ int64_t gradc_team_size(int threads) {
 
 int gradc_team_start(GradcTeam *team, int threads) {
   int wanted = clamp_threads(threads);
-  *team = (GradcTeam){.size = 1, .active = 1, .patient = wanted <= gradc_processors()};
+  *team = (GradcTeam){.size = 1, .active = 1, .patient = wanted <= 1 || wanted <= gradc_processors()};
   atomic_init(&team->arrived, 0);
   word_init(&team->phase);
   /* Signals belong to the program that uses us: no worker takes one. */
