@@ -379,6 +379,35 @@ static inline Node rg_make_concat(RandomGraph *r, Prim prim, Node x) {
   return build_concat(r->g, parts, count, axis);
 }
 
+/* An axis, and windows that fit it. */
+static inline Node rg_make_window(RandomGraph *r, Prim prim, Node x) {
+  const Dims dims = *node_dims(r->g, x);
+  if (!dims.rank || dims.rank >= 5) return NODE_NONE;
+  const uint32_t axis = rg_below(r, dims.rank);
+  const int64_t extent = dims.dims[axis];
+  if (extent < 1) return NODE_NONE;
+  const int64_t taps = 1 + rg_below(r, (uint32_t)(extent < 4 ? extent : 4)), stride = 1 + rg_below(r, 3);
+  int64_t dilation = 1 + rg_below(r, 3);
+  if ((taps - 1) * dilation >= extent) dilation = 1;
+  const int64_t most = (extent - 1 - (taps - 1) * dilation) / stride + 1, count = 1 + rg_below(r, (uint32_t)most);
+  return rg_size(r, &dims) * taps > 4 * r->largest ? NODE_NONE
+                                                   : build_window(r->g, x, axis, count, taps, stride, dilation);
+}
+
+/* Two neighbouring axes, as windows of an axis that is as long as it must be or a little longer. */
+static inline Node rg_make_unwindow(RandomGraph *r, Prim prim, Node x) {
+  const Dims dims = *node_dims(r->g, x);
+  if (dims.rank < 2) return NODE_NONE;
+  const uint32_t axis = rg_below(r, dims.rank - 1);
+  const int64_t count = dims.dims[axis], taps = dims.dims[axis + 1];
+  if (count < 1 || taps < 1) return NODE_NONE;
+  const int64_t stride = 1 + rg_below(r, 3), dilation = 1 + rg_below(r, 3);
+  const int64_t extent = (count - 1) * stride + (taps - 1) * dilation + 1 + rg_below(r, 3);
+  return rg_size(r, &dims) / (count * taps) * extent > r->largest
+             ? NODE_NONE
+             : build_unwindow(r->g, x, axis, extent, stride, dilation);
+}
+
 static inline Node rg_make_sum(RandomGraph *r, Prim prim, Node x) {
   int64_t axes[GRAPH_MAX_RANK];
   const uint32_t n = rg_axes(r, node_rank(r->g, x), 1, axes);
@@ -611,7 +640,8 @@ static inline Node rg_random_node(RandomGraph *r) {
   static const uint8_t structural[] = {P_SUM,      P_SUM,      P_RMAX,     P_RMIN,      P_PROD,    P_ARGMAX,
                                        P_CONTRACT, P_CONTRACT, P_CONTRACT, P_BROADCAST, P_RESHAPE, P_TRANSPOSE,
                                        P_SLICE,    P_PAD,      P_REVERSE,  P_CONCAT,    P_SELECT,  P_CAST,
-                                       P_GATHER,   P_GATHER,   P_SCATTER_ADD};
+                                       P_GATHER,   P_GATHER,   P_SCATTER_ADD, P_WINDOW, P_WINDOW,   P_UNWINDOW,
+                                       P_UNWINDOW};
   const Prim prim = rg_below(r, 5) < 2 ? (Prim)structural[rg_below(r, sizeof structural)] : (Prim)rg_below(r, P_COUNT);
   return rg_apply(r, prim, rg_pick_float(r));
 }

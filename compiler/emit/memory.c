@@ -193,6 +193,11 @@ static V load_lanes(Nest *n, uint32_t load, V address, V point, V mask, V rows, 
   }
   if (adjoin && !mask)
     return load_tail(n, type, point ? e_select(e, point, address, zeros(n)) : address, n->mask_count[vector]);
+  if (adjoin && point && mask && has_masks(n, type)) { /* the mask stays as constant as it is: LLVM 19 forgets one half of
+    the mask `splat & constant` of a vector that it splits in two for AVX2, where the constant's half is false */
+    V from = e_select(e, point, address, zeros(n));
+    return e_masked_load(e, whole, from, tail ? LLVMBuildAnd(e->b, mask, tail, "") : mask, LLVMConstNull(whole));
+  }
   if (point) mask = mask ? LLVMBuildAnd(e->b, mask, e_splat(e, point, n->lanes), "") : e_splat(e, point, n->lanes);
   if (tail) mask = mask ? LLVMBuildAnd(e->b, mask, tail, "") : tail;
   if (adjoin && has_masks(n, type)) return e_masked_load(e, whole, address, mask, LLVMConstNull(whole));

@@ -31,6 +31,9 @@ Node build_slice(Graph *g, Node x, const int64_t *start_count_step);      /* thr
 Node build_pad(Graph *g, Node x, const int64_t *low_high_between);        /* three an axis */
 Node build_reverse(Graph *g, Node x, const int64_t *axes, uint32_t count);
 Node build_concat(Graph *g, const Node *parts, uint32_t count, int64_t axis);
+/* Windows of an axis, and their sum back into an axis of `extent`: prims.def. */
+Node build_window(Graph *g, Node x, int64_t axis, int64_t count, int64_t taps, int64_t stride, int64_t dilation);
+Node build_unwindow(Graph *g, Node x, int64_t axis, int64_t extent, int64_t stride, int64_t dilation);
 Node build_reduce(Graph *g, Prim prim, Node x, const int64_t *axes, uint32_t count);
 /* Sum of a's and b's products; axes as in prims.def. */
 Node build_contract(Graph *g, Node a, Node b, uint32_t nb, const int64_t *ab, const int64_t *bb, uint32_t nk,

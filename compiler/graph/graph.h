@@ -54,14 +54,15 @@ typedef enum {
 enum {
   K_LEAF = 1 << 0,        /* no inputs */
   K_ELEMENTWISE = 1 << 1, /* inputs of one shape, output of that shape */
-  K_MOVEMENT = 1 << 2,    /* an index map: broadcast reshape transpose slice pad reverse concat */
+  K_MOVEMENT = 1 << 2,    /* an index map: broadcast reshape transpose slice pad reverse concat window */
   K_REDUCTION = 1 << 3,   /* removes axes */
   K_CONTRACTION = 1 << 4, /* sum of products */
   K_COMMUTATIVE = 1 << 5,
   K_IDENTITY = 1 << 6,    /* gives its input: mark, stop */
   K_PREDICATE = 1 << 7,   /* gives TYPE_BOOL */
   K_UNSHARED = 1 << 8,    /* equal nodes stay apart */
-  K_COSTLY = 1 << 9       /* a transcendental: dearer to compute twice than to keep */
+  K_COSTLY = 1 << 9,      /* a transcendental: dearer to compute twice than to keep */
+  K_OVERLAP = 1 << 10     /* a sum of what an index map lays over each other: unwindow */
 };
 
 typedef struct {

@@ -275,6 +275,46 @@ static const char *rule_concat(const Rule *r) {
   return NULL;
 }
 
+/* Do `count` windows of `taps` lie within the extent, stride and dilation apart? */
+static const char *need_windows(int64_t count, int64_t taps, int64_t stride, int64_t dilation, int64_t extent) {
+  NEED(count >= 1 && taps >= 1 && stride >= 1 && dilation >= 1, "counts, stride and dilation must be >= 1");
+  NEED((count > 1 || stride == 1) && (taps > 1 || dilation == 1), "a stride or dilation without meaning");
+  int64_t reach, last;
+  NEED(mem_mul(taps - 1, dilation, &reach) && mem_mul(count - 1, stride, &last) && mem_add(last, reach, &last),
+       "too large");
+  NEED(last < extent, "reaches past the end");
+  return NULL;
+}
+
+static const char *rule_window(const Rule *r) {
+  const Dims *in = in_dims(r, 0);
+  TRY(need_attrs(r, 5));
+  TRY(need_axes(r->attr, 1, in->rank));
+  NEED(in_type(r, 0) == r->type && r->out->rank == in->rank + 1, "must be of its input's type and have an axis more");
+  const int64_t axis = r->attr[0];
+  TRY(need_windows(r->attr[1], r->attr[2], r->attr[3], r->attr[4], in->dims[axis]));
+  for (uint32_t i = 0; i < r->out->rank; i++) {
+    const int64_t extent = i == axis ? r->attr[1] : i == axis + 1 ? r->attr[2] : in->dims[i < axis ? i : i - 1];
+    NEED(r->out->dims[i] == extent, "the shape is not that of the windows");
+  }
+  return NULL;
+}
+
+static const char *rule_unwindow(const Rule *r) {
+  const Dims *in = in_dims(r, 0);
+  TRY(need_attrs(r, 4));
+  NEED(is_number(r->type), "takes numbers");
+  NEED(in_type(r, 0) == r->type && in->rank == r->out->rank + 1, "must be of its input's type and have an axis less");
+  TRY(need_axes(r->attr, 1, r->out->rank));
+  const int64_t axis = r->attr[0];
+  TRY(need_windows(in->dims[axis], in->dims[axis + 1], r->attr[2], r->attr[3], r->attr[1]));
+  for (uint32_t i = 0; i < r->out->rank; i++) {
+    const int64_t extent = i == axis ? r->attr[1] : in->dims[i < axis ? i : i + 1];
+    NEED(r->out->dims[i] == extent, "the shape is not that of the windows' sum");
+  }
+  return NULL;
+}
+
 /* ---- reductions and contractions ---- */
 
 static const char *need_reduced(const Rule *r) {

@@ -238,6 +238,33 @@ static void eval_concat(Loop *l) {
   }
 }
 
+static void eval_window(Loop *l) {
+  const View in = view_in(l, 0);
+  const int64_t axis = l->attr[0];
+  int64_t steps[GRAPH_MAX_RANK];
+  for (uint32_t i = 0; i < l->out.rank; i++) steps[i] = in.strides[i <= axis ? i : i - 1];
+  steps[axis] = l->attr[3] * in.strides[axis], steps[axis + 1] = l->attr[4] * in.strides[axis];
+  gather(l, in.data, 0, steps);
+}
+
+/* Each element of each window goes to its place; sums are kept wider. */
+static void eval_unwindow(Loop *l) {
+  const View in = view_in(l, 0);
+  const int64_t axis = l->attr[0];
+  int64_t steps[GRAPH_MAX_RANK], index[GRAPH_MAX_RANK] = {0};
+  for (uint32_t i = 0; i < in.rank; i++) steps[i] = l->out.strides[i <= axis ? i : i - 1];
+  steps[axis] = l->attr[2] * l->out.strides[axis], steps[axis + 1] = l->attr[3] * l->out.strides[axis];
+  long double *sums = mem_zero((size_t)l->out.count + 1, sizeof *sums);
+  for (int64_t k = 0; k < in.count; k++, advance(&in, index)) {
+    int64_t at = 0;
+    for (uint32_t i = 0; i < in.rank; i++) at += index[i] * steps[i];
+    sums[at] += in.data[k];
+  }
+  for (int64_t o = 0; o < l->out.count; o++)
+    l->to[o] = l->type == TYPE_I32 ? wrap((int64_t)sums[o]) : (double)sums[o];
+  free(sums);
+}
+
 /* ---- reductions and contractions ---- */
 
 /* The walk over some axes of a tensor: their extents, and the strides by which one or two tensors follow. */

@@ -184,7 +184,7 @@ void form_stages(Fuse *f) {
     const Node n = {id};
     if (f->uses[id] == UINT32_MAX || !f->kept[id]) continue;
     const Prim p = node_prim(g, n);
-    if (prim_is(p, K_REDUCTION | K_CONTRACTION)) {
+    if (prim_is(p, K_REDUCTION | K_OVERLAP | K_CONTRACTION)) {
       const uint32_t s = new_form(f, FORM_NODES, n, node_shape(g, n));
       f->form_of[id] = (int32_t)s;
       f->form_count[id] = 1;

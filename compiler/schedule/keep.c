@@ -50,7 +50,7 @@ bool view_is_affine(const Fuse *f, Node n) {
 static void keep_operand(Fuse *f, Node n) {
   while (!is_dense(f, n)) {
     const Prim p = node_prim(f->g, n);
-    const bool follows = p == P_TRANSPOSE || p == P_BROADCAST || p == P_SLICE || p == P_REVERSE ||
+    const bool follows = p == P_TRANSPOSE || p == P_BROADCAST || p == P_SLICE || p == P_REVERSE || p == P_WINDOW ||
                          prim_is(p, K_IDENTITY) || (p == P_RESHAPE && reshape_splits(f->g, n));
     if (p == P_RESHAPE && !follows) { /* over dense memory a reshape is free */
       f->kept[node_in(f->g, n, 0).id] |= node_prim(f->g, node_in(f->g, n, 0)) != P_SLOT;
@@ -85,7 +85,7 @@ static bool keeps_always(const Graph *g, Node n) {
       if (node_attr(g, n)[3 * i + 2]) return true;
     return false;
   }
-  return prim_is(p, K_REDUCTION | K_CONTRACTION) || p == P_CONCAT || p == P_SCATTER_ADD;
+  return prim_is(p, K_REDUCTION | K_OVERLAP | K_CONTRACTION) || p == P_CONCAT || p == P_SCATTER_ADD;
 }
 
 static void measure(Fuse *f, Node n) {
@@ -134,7 +134,7 @@ static void count_uses(Fuse *f) {
 static bool follows_anchor(const Fuse *f, Node n) {
   for (uint32_t i = 0; i < node_data(f->g, n)->count; i++) {
     const Node in = node_in(f->g, n, i);
-    if (node_has(f->g, in, K_REDUCTION | K_CONTRACTION) && f->uses[in.id] == 1) return true;
+    if (node_has(f->g, in, K_REDUCTION | K_OVERLAP | K_CONTRACTION) && f->uses[in.id] == 1) return true;
   }
   return false;
 }

@@ -1,5 +1,6 @@
 /* lower.c: contractions that are no matrix products. With one row or one column there is nothing to tile: a sum of
- * products, its lanes along whichever axis is contiguous. Over an extent of 1 there is no sum at all. */
+ * products, its lanes along whichever axis is contiguous. Over an extent of 1 there is no sum at all. And windows that
+ * are summed up lie 1 apart. */
 #include "build.h"
 #include "loops.h"
 #include "schedule.h"
@@ -66,6 +67,14 @@ static Node lower_product(Graph *g, Node a, Node b, const Product *p, const Dims
   return p->nk ? build_reduce(g, P_SUM, terms, axes, p->nk) : terms;
 }
 
+/* Windows a stride apart, with gaps of zeros between, are windows 1 apart. */
+static Node lower_unwindow(Graph *g, Node x, const int64_t *attr) {
+  const int64_t axis = attr[0], stride = attr[2];
+  int64_t gaps[3 * GRAPH_MAX_RANK] = {0};
+  gaps[3 * axis + 2] = stride - 1;
+  return build_unwindow(g, build_pad(g, x, gaps), axis, attr[1], 1, attr[3]);
+}
+
 static Graph *lower_products(const Graph *from) {
   Graph *to = graph_like(from);
   Node *map = mem_zero(from->nodes.count, sizeof *map);
@@ -88,6 +97,11 @@ static Graph *lower_products(const Graph *from) {
         free(in);
         continue;
       }
+    }
+    if (d->prim == P_UNWINDOW && node_attr(from, n)[2] > 1) {
+      map[id] = lower_unwindow(to, in[0], node_attr(from, n));
+      free(in);
+      continue;
     }
     map[id] = build_any(to, d->prim, d->type, shape_of(to, node_dims(from, n)), in, d->count,
                         node_attr_count(from, n) ? node_attr(from, n) : NULL, node_attr_count(from, n));

@@ -193,11 +193,30 @@ static IndexMap split_map(const Graph *g, Node n, const IndexMap *map) {
   return r;
 }
 
-/* Zero outside: what lies below is read under guards, and replaced by 0 where one fails. */
+/* `in` at `map` under the guards from number `before` on, which end here: 0 where one fails. A load is that by itself. */
+static int32_t eval_guarded(Nest *b, Node in, const IndexMap *map, uint32_t before) {
+  const Type type = node_type(b->f->g, in);
+  const Span span = node_data(b->f->g, in)->span;
+  int32_t x = eval(b, in, map);
+  const bool load = b->stage->exprs.data[x].kind == X_LOAD;
+  for (uint32_t i = before; i < b->guard_count && !load; i++) {
+    Expr e = make_expr(X_INDEX, TYPE_I32, span);
+    e.affine = b->guards[i].index;
+    const int32_t index = add_expr(b, e);
+    const int32_t above = make_prim(b, P_LE, TYPE_BOOL, make_const(b, TYPE_I32, 0, span), index, -1, span);
+    const int32_t limit = make_const(b, TYPE_I32, (double)b->guards[i].limit, span);
+    const int32_t below = make_prim(b, P_LT, TYPE_BOOL, index, limit, -1, span);
+    const int32_t inside = make_prim(b, P_AND, TYPE_BOOL, above, below, -1, span);
+    x = make_prim(b, P_SELECT, type, inside, x, make_const(b, type, 0, span), span);
+  }
+  b->guard_count = before;
+  return x;
+}
+
+/* Zero outside: what lies below is read under guards. */
 static int32_t eval_pad(Nest *b, Node n, const IndexMap *map) {
   const Graph *g = b->f->g;
   const Node in = node_in(g, n, 0);
-  const Span span = node_data(g, n)->span;
   const uint32_t before = b->guard_count;
   IndexMap inner = *map;
   for (uint32_t i = 0; i < map->rank; i++) {
@@ -206,18 +225,7 @@ static int32_t eval_pad(Nest *b, Node n, const IndexMap *map) {
     inner.index[i].offset -= low;
     b->guards[b->guard_count++] = (Guard){inner.index[i], node_dims(g, in)->dims[i], 1};
   }
-  int32_t x = eval(b, in, &inner);
-  for (uint32_t i = before; i < b->guard_count; i++) {
-    Expr e = make_expr(X_INDEX, TYPE_I32, span);
-    e.affine = b->guards[i].index;
-    const int32_t index = add_expr(b, e);
-    const int32_t above = make_prim(b, P_LE, TYPE_BOOL, make_const(b, TYPE_I32, 0, span), index, -1, span);
-    const int32_t below = make_prim(b, P_LT, TYPE_BOOL, index, make_const(b, TYPE_I32, (double)b->guards[i].limit, span), -1, span);
-    const int32_t inside = make_prim(b, P_AND, TYPE_BOOL, above, below, -1, span);
-    x = make_prim(b, P_SELECT, node_type(g, n), inside, x, make_const(b, node_type(g, n), 0, span), span);
-  }
-  b->guard_count = before;
-  return x;
+  return eval_guarded(b, in, &inner, before);
 }
 
 /* The index at `map` if it lies in 0 .. n - 1, else 0; *inside: whether it does. */
@@ -275,6 +283,12 @@ static int32_t eval_view(Nest *b, Node n, const IndexMap *map) {
       turned.offset += in_dims->dims[attr[k]] - 1;
       r.index[attr[k]] = turned;
     }
+    return eval(b, in, &r);
+  case P_WINDOW:
+    for (uint32_t i = 0; i < r.rank; i++) r.index[i] = map->index[i <= attr[0] ? i : i + 1];
+    r.index[attr[0]] = affine_zero();
+    affine_add(b->f, &r.index[attr[0]], &map->index[attr[0]], attr[3], -1);
+    affine_add(b->f, &r.index[attr[0]], &map->index[attr[0] + 1], attr[4], -1);
     return eval(b, in, &r);
   case P_RESHAPE:
     if (b->f->kept[in.id] || node_prim(g, in) == P_SLOT) return make_load(b, in, node_dims(g, n), map);
@@ -365,6 +379,23 @@ static void build_reduction(Nest *b, Node n) {
   b->stage->before = eval(b, in, &map);
 }
 
+/* The sum over the taps of what each window gives; lower.c has made the stride 1. */
+static void build_overlap(Nest *b, Node n) {
+  const Graph *g = b->f->g;
+  const Node in = node_in(g, n, 0);
+  const Dims *dims = node_dims(g, in);
+  const int64_t *attr = node_attr(g, n), axis = attr[0];
+  const uint32_t tap = add_red(b, dims->dims[axis + 1]);
+  IndexMap map = {.rank = (uint8_t)dims->rank};
+  for (uint32_t i = 0; i < dims->rank; i++) map.index[i] = affine_axis(i <= axis ? i : i - 1);
+  map.index[axis].stride[tap] = -attr[3];
+  map.index[axis + 1] = affine_axis(tap);
+  b->guards[b->guard_count++] = (Guard){map.index[axis], dims->dims[axis], 1};
+  b->stage->combine = COMBINE_ADD;
+  b->stage->order = ORDER_SEQUENCE;
+  b->stage->before = eval_guarded(b, in, &map, 0);
+}
+
 static void build_contraction(Nest *b, Node n) {
   const Graph *g = b->f->g;
   const int64_t *attr = node_attr(g, n);
@@ -393,6 +424,7 @@ static void build_nodes(Nest *b) {
   const Node anchor = b->form->anchor;
   if (anchor.id) {
     if (node_has(g, anchor, K_CONTRACTION)) build_contraction(b, anchor);
+    else if (node_has(g, anchor, K_OVERLAP)) build_overlap(b, anchor);
     else build_reduction(b, anchor);
     b->stage->acc_type = (uint8_t)node_type(g, anchor);
     b->form->anchor_expr = add_expr(b, make_expr(X_ACC, node_type(g, anchor), node_data(g, anchor)->span));

@@ -1,11 +1,11 @@
-/* window.c: convolutions and windows. x is [spatial axes .., channels]. A window is made of shifted slices: those of a
- * convolution lie side by side and meet the kernel in one contraction, those of a reduction are combined one by one. */
+/* window.c: convolutions and windows. x is [spatial axes .., channels]. Each spatial axis becomes two, the windows and the
+ * taps of each: a convolution is one contraction over the taps and the channels, a pooling a reduction over the taps. */
 #include <math.h>
 #include <string.h>
 
 #include "call.h"
 
-enum { MAX_SPACE = 4, MAX_WINDOW = 4096 };
+enum { MAX_SPACE = 3 };
 
 typedef struct {
   uint32_t space; /* spatial axes */
@@ -72,11 +72,9 @@ static bool read_padding(Tracer *t, Value v, Window *w, const Dims *dims, Span a
 }
 
 static bool windows_fit(Tracer *t, Window *w, const Dims *dims, Span at) {
-  int64_t elements = 1;
   for (uint32_t i = 0; i < w->space; i++) {
     const int64_t reach = w->dilation[i] * (w->size[i] - 1) + 1, room = dims->dims[i] + w->low[i] + w->high[i];
-    elements *= w->size[i];
-    if (room < reach) {
+    if (room < reach || w->size[i] < 1) {
       Diag *d = trace_error(t, "window-too-large", at, "a window of %lld does not fit an axis of extent %lld",
                             (long long)reach, (long long)room);
       diag_hint(t->s, d, "`padding = same` keeps the extent");
@@ -84,9 +82,7 @@ static bool windows_fit(Tracer *t, Window *w, const Dims *dims, Span at) {
     }
     w->out[i] = (room - reach) / w->stride[i] + 1;
   }
-  if (elements <= MAX_WINDOW) return true;
-  trace_limit(t, "no-meaning", at, "a window of %lld elements has no meaning yet", (long long)elements);
-  return false;
+  return true;
 }
 
 static Node pad_space(Tracer *t, Value x, const Window *w, const int64_t *between) {
@@ -100,24 +96,11 @@ static Node pad_space(Tracer *t, Value x, const Window *w, const int64_t *betwee
   return any ? build_pad(t->graph, x.node, spec) : x.node;
 }
 
-/* The elements at place `at` of every window: [out .., c]. */
-static Node shifted(Tracer *t, Node padded, bool batched, const Window *w, const int64_t *at) {
-  const Dims *dims = node_dims(t->graph, padded);
-  int64_t spec[3 * GRAPH_MAX_RANK];
-  for (uint32_t i = 0; i < dims->rank; i++) spec[3 * i] = 0, spec[3 * i + 1] = dims->dims[i], spec[3 * i + 2] = 1;
-  for (uint32_t i = 0; i < w->space; i++) {
-    int64_t *axis = &spec[3 * (i + batched)];
-    axis[0] = at[i] * w->dilation[i], axis[1] = w->out[i], axis[2] = w->stride[i];
-  }
-  return build_slice(t->graph, padded, spec);
-}
-
-static bool next_place(const Window *w, int64_t *at) {
-  for (uint32_t i = w->space; i-- > 0;) {
-    if (++at[i] < w->size[i]) return true;
-    at[i] = 0;
-  }
-  return false;
+/* [places .., c] as [windows, taps, windows, taps, .., c]. */
+static Node windows_of(Tracer *t, Node padded, bool batched, const Window *w) {
+  for (uint32_t i = 0; i < w->space; i++)
+    padded = build_window(t->graph, padded, 2 * i + batched, w->out[i], w->size[i], w->stride[i], w->dilation[i]);
+  return padded;
 }
 
 /* ---- convolution ---- */
@@ -154,44 +137,62 @@ static bool conv_args(Tracer *t, Call *c, Value *x, Value *w, Window *window, in
          per_axis(t, c->args[4], window->space, 1, 1, window->dilation, "dilation", c->span);
 }
 
-/* [out .., places of the window * channels] by the kernel as [places * channels, out channels], group by group. */
+static Node slice_last(Graph *g, Node x, uint32_t axis, int64_t start, int64_t count) {
+  int64_t s[3 * GRAPH_MAX_RANK];
+  const Dims dims = *node_dims(g, x);
+  for (uint32_t i = 0; i < dims.rank; i++) s[3 * i] = 0, s[3 * i + 1] = dims.dims[i], s[3 * i + 2] = 1;
+  s[3 * axis] = start, s[3 * axis + 1] = count;
+  return build_slice(g, x, s);
+}
+
+/* Windows [.., windows, taps, .., c] by a kernel [taps .., c, out]: over the taps and the channels. */
+static Node convolve_plain(Tracer *t, Node windows, Node kernel, bool batched, uint32_t space) {
+  int64_t a[GRAPH_MAX_RANK], b[GRAPH_MAX_RANK];
+  for (uint32_t i = 0; i < space; i++) a[i] = 2 * i + 1 + batched, b[i] = i;
+  a[space] = 2 * space + batched, b[space] = space;
+  return build_contract(t->graph, windows, kernel, 0, NULL, NULL, space + 1, a, b);
+}
+
+/* Where an axis more would be too many: group by group, side by side. */
+static Node convolve_each(Tracer *t, Node windows, Node kernel, bool batched, uint32_t space, int64_t groups) {
+  Graph *g = t->graph;
+  const Dims k = *node_dims(g, kernel);
+  const int64_t in = k.dims[space], out = k.dims[space + 1] / groups;
+  Node *parts = ARENA_ARRAY(t->arena, Node, (size_t)groups);
+  for (int64_t i = 0; i < groups; i++)
+    parts[i] = convolve_plain(t, slice_last(g, windows, 2 * space + batched, i * in, in),
+                              slice_last(g, kernel, space + 1, i * out, out), batched, space);
+  return build_concat(g, parts, (uint32_t)groups, space + batched);
+}
+
+/* The groups are an axis that both share: it comes first in the contraction, and goes back before the filters. */
+static Node convolve_groups(Tracer *t, Node windows, Node kernel, bool batched, uint32_t space, int64_t groups) {
+  Graph *g = t->graph;
+  Dims x = *node_dims(g, windows), k = *node_dims(g, kernel);
+  const uint32_t channels = 2 * space + batched;
+  if (x.rank == GRAPH_MAX_RANK) return convolve_each(t, windows, kernel, batched, space, groups);
+  x.rank++, x.dims[channels + 1] = x.dims[channels] / groups, x.dims[channels] = groups;
+  k.rank++, k.dims[space + 2] = k.dims[space + 1] / groups, k.dims[space + 1] = groups;
+  windows = build_reshape(g, windows, shape_of(g, &x)), kernel = build_reshape(g, kernel, shape_of(g, &k));
+  int64_t a[GRAPH_MAX_RANK], b[GRAPH_MAX_RANK], perm[GRAPH_MAX_RANK];
+  for (uint32_t i = 0; i < space; i++) a[i] = 2 * i + 1 + batched, b[i] = i;
+  a[space] = channels + 1, b[space] = space;
+  const int64_t group[2] = {channels, space + 1};
+  Node y = build_contract(g, windows, kernel, 1, &group[0], &group[1], space + 1, a, b);
+  const uint32_t places = space + batched; /* [groups, places .., filters] */
+  for (uint32_t i = 0; i < places; i++) perm[i] = i + 1;
+  perm[places] = 0, perm[places + 1] = places + 1;
+  y = build_transpose(g, y, perm);
+  Dims joined = *node_dims(g, y);
+  joined.rank--, joined.dims[places] = groups * k.dims[space + 2];
+  return build_reshape(g, y, shape_of(g, &joined));
+}
+
 static Value convolve(Tracer *t, Value x, Node padded, Value kernel, const Window *w, int64_t groups, Span span) {
-  int64_t at[MAX_SPACE] = {0}, places = 1;
-  for (uint32_t i = 0; i < w->space; i++) places *= w->size[i];
-  Node *parts = ARENA_ARRAY(t->arena, Node, (size_t)places);
-  uint32_t n = 0;
-  do parts[n++] = shifted(t, padded, x.batched, w, at);
-  while (next_place(w, at));
-  const Dims kdims = value_dims(t, kernel);
-  const int64_t in = kdims.dims[w->space], out = kdims.dims[w->space + 1];
-  Node side = n == 1 ? parts[0] : build_concat(t->graph, parts, n, (int64_t)w->space + x.batched);
-  Value patches = value_tensor(t, side, x.batched, span);
-  int labels[GRAPH_MAX_RANK], kernel_labels[4], result[GRAPH_MAX_RANK];
-  for (uint32_t i = 0; i < w->space; i++) labels[i] = result[i] = (int)i;
-  enum { INNER = 20, FILTER, GROUP, PLACE };
-  if (groups == 1) {
-    const Dims flat = {2, {places * in, out}};
-    labels[w->space] = INNER, result[w->space] = FILTER;
-    kernel_labels[0] = INNER, kernel_labels[1] = FILTER;
-    return op_einsum2(t, patches, labels, tensor_reshape(t, kernel, &flat), kernel_labels, result, w->space + 1, span);
-  }
-  Dims split = value_dims(t, patches);
-  split.rank = w->space + 3;
-  split.dims[w->space] = places, split.dims[w->space + 1] = groups, split.dims[w->space + 2] = in;
-  if (split.rank + x.batched > GRAPH_MAX_RANK) {
-    trace_limit(t, "rank-limit", span, "a convolution in groups over so many axes has no meaning yet");
-    return value_poison();
-  }
-  const Dims flat = {4, {places, in, groups, out / groups}};
-  labels[w->space] = PLACE, labels[w->space + 1] = GROUP, labels[w->space + 2] = INNER;
-  kernel_labels[0] = PLACE, kernel_labels[1] = INNER, kernel_labels[2] = GROUP, kernel_labels[3] = FILTER;
-  result[w->space] = GROUP, result[w->space + 1] = FILTER;
-  Value y = op_einsum2(t, tensor_reshape(t, patches, &split), labels, tensor_reshape(t, kernel, &flat), kernel_labels,
-                       result, w->space + 2, span);
-  if (value_bad(y)) return y;
-  Dims joined = value_dims(t, y);
-  joined.rank = w->space + 1, joined.dims[w->space] = out;
-  return tensor_reshape(t, y, &joined);
+  const Node windows = windows_of(t, padded, x.batched, w);
+  const Node y = groups == 1 ? convolve_plain(t, windows, kernel.node, x.batched, w->space)
+                             : convolve_groups(t, windows, kernel.node, x.batched, w->space, groups);
+  return value_tensor(t, y, x.batched, span);
 }
 
 Value builtin_conv(Tracer *t, Call *c) {
@@ -260,10 +261,25 @@ static bool is_padded(const Window *w) {
 }
 
 static Node sum_windows(Tracer *t, Node padded, bool batched, const Window *w) {
-  int64_t at[MAX_SPACE] = {0};
-  Node sum = shifted(t, padded, batched, w, at);
-  while (next_place(w, at)) sum = build_add(t->graph, sum, shifted(t, padded, batched, w, at));
-  return sum;
+  int64_t taps[MAX_SPACE];
+  for (uint32_t i = 0; i < w->space; i++) taps[i] = 2 * i + 1 + batched;
+  return build_reduce(t->graph, P_SUM, windows_of(t, padded, batched, w), taps, w->space);
+}
+
+/* The largest of each window along one axis, taken as the sum of what the first of the equals lets through: so the
+ * gradient goes to that one alone. NaN counts as largest. */
+static Node max_windows(Tracer *t, Node x, int64_t axis, const Window *w, uint32_t i) {
+  Graph *g = t->graph;
+  const Node windows = build_window(g, x, axis, w->out[i], w->size[i], w->stride[i], w->dilation[i]);
+  const Shape shape = node_shape(g, windows);
+  const int64_t taps = axis + 1;
+  int64_t kept[GRAPH_MAX_RANK];
+  for (uint32_t k = 0, n = 0; k < node_rank(g, windows); k++)
+    if (k != taps) kept[n++] = k;
+  const Node first = build_reduce(g, P_ARGMAX, windows, &taps, 1);
+  const Node tap = build_broadcast(g, build_iota(g, w->size[i]), shape, &taps);
+  const Node wins = build_binary(g, P_EQ, tap, build_broadcast(g, first, shape, kept));
+  return build_reduce(g, P_SUM, build_select(g, wins, windows, build_like(g, windows, 0)), &taps, 1);
 }
 
 /* Padding does not count: it is -inf. Of equals the first has the whole gradient; NaN comes through. */
@@ -279,14 +295,8 @@ Value builtin_window_max(Tracer *t, Call *c) {
     const Node inside = build_binary(g, P_LT, build_like(g, padded, 0), pad_space(t, ones, &w, NULL));
     padded = build_select(g, inside, padded, build_full(g, value_type(t, x), -INFINITY, node_shape(g, padded)));
   }
-  int64_t at[MAX_SPACE] = {0};
-  Node top = shifted(t, padded, x.batched, &w, at);
-  while (next_place(&w, at)) {
-    const Node other = shifted(t, padded, x.batched, &w, at);
-    const Node wins = build_binary(g, P_OR, build_binary(g, P_LT, top, other), build_unary(g, P_ISNAN, other));
-    top = build_select(g, wins, other, top);
-  }
-  return value_tensor(t, top, x.batched, c->span);
+  for (uint32_t i = w.space; i-- > 0;) padded = max_windows(t, padded, i + x.batched, &w, i);
+  return value_tensor(t, padded, x.batched, c->span);
 }
 
 Value builtin_window_sum(Tracer *t, Call *c) {

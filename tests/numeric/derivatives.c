@@ -173,8 +173,8 @@ static void check_adjoint(RandomGraph *r, Node y, const Point *p, bool each) {
 /* Which primitives are linear is known by their kind; an item comes with a whole loop, which is not. */
 static void test_adjoint(void **state) {
   for (int p = 0; p < P_COUNT; p++) {
-    const bool linear = prim_is((Prim)p, K_MOVEMENT | K_CONTRACTION) || p == P_SUM || p == P_MARK || p == P_GATHER ||
-                        p == P_SCATTER_ADD;
+    const bool linear = prim_is((Prim)p, K_MOVEMENT | K_OVERLAP | K_CONTRACTION) || p == P_SUM || p == P_MARK ||
+                        p == P_GATHER || p == P_SCATTER_ADD;
     if (!linear || p == P_ITEM) continue;
     for (uint64_t seed = 1000; seed < 1150; seed++) {
       Session session = {0};
