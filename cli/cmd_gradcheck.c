@@ -3,7 +3,8 @@
  *
  * A difference is of fourth order: (f(x-2h) - 8 f(x-h) + 8 f(x+h) - f(x+2h)) / 12h with h = 2e-4 max(1, |x|), right to about
  * 1e-11 where f is smooth. Near a kink (relu at 0) it is not, so where it differs h is made smaller twice; a difference that
- * then agrees was a kink within the first h. Where x lies on the edge of a comparison there is nothing to compare with. What stands under stop_gradient is held still, as the derivative holds it. */
+ * then agrees was a kink within the first h. Where x lies on the edge of a comparison there is nothing to compare with.
+ * What stands under stop_gradient is held still, as the derivative holds it. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -358,6 +359,29 @@ static int compare_all(Check *c) {
   return c->failures ? EXIT_INPUT : EXIT_DONE;
 }
 
+/* ---- functions with a derivative of their own ---- */
+
+/* Reported, not failed: a straight-through estimate differs on purpose. */
+static void compare_rules(Check *c) {
+  const Graph *g = c->run.front.program->rules;
+  const InterpInput in = input_of(c);
+  Interp *interp = g->outputs.count ? interp_new(g, &in) : NULL;
+  for (uint32_t i = 0; i + 1 < g->outputs.count; i += 2) {
+    const Output *o = &g->outputs.data[i];
+    int64_t n, at = 0;
+    const double *given = interp_value(interp, o->node, &n), *derived = interp_value(interp, g->outputs.data[i + 1].node, &n);
+    const double scale = fmax(fmax(largest_of(derived, n), largest_of(given, n)), 1e-300);
+    for (int64_t k = 0; k < n; k++)
+      if (!(fabs(given[k] - derived[k]) <= fabs(given[at] - derived[at]))) at = k;
+    if (n && fabs(given[at] - derived[at]) <= tolerance * scale) continue;
+    Diag *d = diag_warning(&c->run.front.session, "gradient-differs", o->span,
+                           "the gradient given by %s is not that of its value: element %lld is %.6g, and would be %.6g", o->name,
+                           (long long)at, n ? given[at] : 0, n ? derived[at] : 0);
+    diag_hint(&c->run.front.session, d, "what lies behind it is checked with the gradient that is given");
+  }
+  if (interp) interp_free(interp);
+}
+
 static int gradcheck(Check *c) {
   const Program *p = c->run.front.program;
   c->gradient = p->gradient;
@@ -365,6 +389,8 @@ static int gradcheck(Check *c) {
   if (!fill_feeds(c)) return EXIT_INPUT;
   start_parameters(c);
   hold_stopped(c);
+  compare_rules(c);
+  front_report(&c->run.front);
   return compare_all(c);
 }
 

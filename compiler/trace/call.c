@@ -292,6 +292,18 @@ static void check_probabilities(Tracer *t, const Closure *c, const Value *args, 
   }
 }
 
+static Value *apart(Tracer *t, const Closure *c, const Value *args) {
+  Param params[PARAM_LIMIT];
+  const uint32_t n = closure_params(t, c, params, PARAM_LIMIT);
+  Value *out = values_new(t, n);
+  for (uint32_t i = 0; i < n; i++) {
+    out[i] = args[i];
+    if (args[i].kind == V_TENSOR && args[i].graph == t->graph_index && type_is_float(value_type(t, args[i])))
+      out[i].node = build_mark(t->graph, args[i].node);
+  }
+  return out;
+}
+
 static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
   if (c->kind == C_BUILTIN) return run_builtin(t, c, args, span);
   const AstKind kind = closure_kind(t, c);
@@ -304,6 +316,8 @@ static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
   check_probabilities(t, c, args, span);
   vec_push(&t->calls, ((CallSite){span, closure_name(t, c), c->ast}));
   Value out;
+  const bool own = kind == AST_FN && ast_child(t->tree, c->ast, FN_gradient).id;
+  if (own && t->graph_index == GRAPH_TRAIN) args = apart(t, c, args); /* to be differentiated by */
   if (c->instance)
     out = instance_run(t, c->instance, c, args, span);
   else if (kind == AST_LAYER)
@@ -312,7 +326,7 @@ static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
     out = run_metric(t, c, args, span);
   else
     out = run_body(t, c, args, span);
-  if (kind == AST_FN && ast_child(t->tree, c->ast, FN_gradient).id && !value_bad(out))
+  if (own && !value_bad(out))
     out = run_gradient(t, c, args, out, span);
   t->calls.count--;
   if (out.kind == V_TENSOR)
@@ -324,6 +338,36 @@ Value closure_body(Tracer *t, const Closure *c, const Value *args, Span span) { 
 
 /* A derivative of its own. With R the gradient that the definition gives, linear in dy, and L its transpose, the value
  * y + L(x - stop(x)) is y and has the gradient R(dy): no primitive is needed. */
+static bool within_loop(Tracer *t, Node n) {
+  const Graph *g = t->graph;
+  uint8_t *needed = ARENA_ARRAY(t->arena, uint8_t, n.id + 1), *closed = ARENA_ARRAY(t->arena, uint8_t, g->loops + 1);
+  needed[n.id] = 1;
+  for (uint32_t id = n.id; id > 0; id--) {
+    if (!needed[id]) continue;
+    const Prim prim = node_prim(g, (Node){id});
+    if (prim == P_LOOP) closed[node_attr(g, (Node){id})[0]] = 1;
+    if ((prim == P_CARRY || prim == P_ITEM) && !closed[node_attr(g, (Node){id})[0]]) return true;
+    for (uint32_t i = 0; i < node_data(g, (Node){id})->count; i++) needed[node_in(g, (Node){id}, i).id] = 1;
+  }
+  return false;
+}
+
+/* For gradcheck: what `given`, a gradient by x for dy, is for a random dy, beside the gradient of y itself. */
+static void note_rule(Tracer *t, const char *name, Node y, Node x, Node given, Node dy, Span at) {
+  Graph *g = t->graph;
+  if (t->graph_index != GRAPH_TRAIN || t->rules.count >= 64 || within_loop(t, given) || within_loop(t, y)) return;
+  const uint32_t last = given.id;
+  const Node random = build_random(g, 0, 0xfffffff0u, node_type(g, y), node_shape(g, y));
+  Node *map = ARENA_ARRAY(t->arena, Node, last + 1);
+  for (uint32_t id = 0; id <= last; id++) map[id] = (Node){id};
+  map[dy.id] = random;
+  nodes_again(t, map, last);
+  Node derived;
+  grad_reverse(g, y, random, &x, 1, &derived);
+  if (!derived.id) derived = build_full(g, node_type(g, x), 0, node_shape(g, x));
+  vec_push(&t->rules, ((Rule){name, map[last], derived, at}));
+}
+
 static Value run_gradient(Tracer *t, const Closure *c, const Value *args, Value y, Span span) {
   Param params[PARAM_LIMIT];
   const uint32_t n = closure_params(t, c, params, PARAM_LIMIT);
@@ -360,6 +404,8 @@ static Value run_gradient(Tracer *t, const Closure *c, const Value *args, Value 
                   name_of(t, params[i].name), dims_text(t, &want), value_describe(t, dx));
       return value_poison();
     }
+    note_rule(t, text_of(t, "`%s` by `%s`", closure_name(t, c), name_of(t, params[i].name)), y.node, x.node,
+              both[0].node, dy.node, at);
     const Node still = build_sub(g, x.node, build_stop(g, x.node));
     Node back;
     grad_reverse(g, both[0].node, still, &dy.node, 1, &back);

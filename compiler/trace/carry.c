@@ -44,6 +44,31 @@ Node node_again(Tracer *t, Node n, const Node *map, uint32_t *loops) {
   return build_any(g, (Prim)data.prim, (Type)data.type, data.shape, in, data.count, count ? attr : NULL, count);
 }
 
+void nodes_again(Tracer *t, Node *map, uint32_t last) {
+  Graph *g = t->graph;
+  uint8_t *depends = ARENA_ARRAY(t->arena, uint8_t, last + 1);
+  uint32_t *loops = ARENA_ARRAY(t->arena, uint32_t, g->loops + 1);
+  for (bool more = true; more;) {
+    more = false;
+    for (uint32_t id = 1; id <= last; id++) {
+      const NodeData *d = node_data(g, (Node){id});
+      for (uint32_t i = 0; !depends[id] && i < d->count; i++) {
+        const Node in = node_in(g, (Node){id}, i);
+        depends[id] = depends[in.id] || map[in.id].id != in.id;
+        if (!depends[id] || d->prim != P_LOOP) continue;
+        for (uint32_t k = 1; k < id; k++) { /* all of the loop, also carries that start from elsewhere */
+          const Prim prim = node_prim(g, (Node){k});
+          if ((prim != P_CARRY && prim != P_ITEM) || node_attr(g, (Node){k})[0] != node_attr(g, (Node){id})[0]) continue;
+          more = more || !depends[k];
+          depends[k] = 1;
+        }
+      }
+    }
+  }
+  for (uint32_t id = 1; id <= last; id++)
+    if (depends[id] && map[id].id == id) map[id] = node_again(t, (Node){id}, map, loops);
+}
+
 static void each_tensor(Tracer *t, Value *v, Node *map, uint32_t last) {
   if (v->kind == V_TUPLE || v->kind == V_ARRAY) {
     Value *items = values_new(t, v->count);

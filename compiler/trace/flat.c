@@ -41,25 +41,12 @@ void flat_close(Flat *f) { vec_free(&f->known); }
 
 /* The loss with pieces[i] in place of parameter i. A loop made again is another loop. */
 static Node loss_at(Tracer *t, const Flat *f, const Node *pieces) {
-  Graph *g = t->graph;
   const uint32_t last = f->loss.id;
   Node *map = ARENA_ARRAY(t->arena, Node, last + 1);
-  uint32_t *loops = ARENA_ARRAY(t->arena, uint32_t, g->loops + 1), first = last; /* new numbers, + 1 */
   for (uint32_t id = 0; id <= last; id++) map[id] = (Node){id};
-  for (uint32_t i = 0; i < f->count; i++) {
-    if (f->nodes[i].id > last) continue;
-    map[f->nodes[i].id] = pieces[i];
-    if (f->nodes[i].id < first) first = f->nodes[i].id;
-  }
-  for (uint32_t id = first; id <= last; id++) {
-    if (map[id].id != id) continue; /* a parameter */
-    bool depends = false;
-    for (uint32_t i = 0; i < node_data(g, (Node){id})->count; i++) {
-      const Node in = node_in(g, (Node){id}, i);
-      depends = depends || map[in.id].id != in.id;
-    }
-    if (depends) map[id] = node_again(t, (Node){id}, map, loops);
-  }
+  for (uint32_t i = 0; i < f->count; i++)
+    if (f->nodes[i].id <= last) map[f->nodes[i].id] = pieces[i];
+  nodes_again(t, map, last);
   return map[last];
 }
 

@@ -172,9 +172,9 @@ typedef struct {
   const char *pattern; /* NULL: for all */
   Value optimizer;
   Span span;
-} Rule;
+} Group;
 
-static void list_optimizer(Tracer *t, const Rule *rule) {
+static void list_optimizer(Tracer *t, const Group *rule) {
   const Closure *c = rule->optimizer.closure;
   Param params[PARAM_LIMIT];
   const uint32_t n = closure_params(t, c, params, PARAM_LIMIT);
@@ -203,7 +203,7 @@ static Value with_overrides(Tracer *t, Value v) {
   return closure_value(t, c, v.span);
 }
 
-static bool optimizer_value(Tracer *t, Value v, Rule *rule) {
+static bool optimizer_value(Tracer *t, Value v, Group *rule) {
   if (value_bad(v)) return false;
   if (v.kind != V_FUNCTION || closure_kind(t, v.closure) != AST_OPTIMIZER) {
     Diag *d = trace_error(t, "not-an-optimizer", rule->span, "an optimiser is needed, such as `adam(1e-3)`; found %s",
@@ -219,15 +219,15 @@ static bool optimizer_value(Tracer *t, Value v, Rule *rule) {
   return true;
 }
 
-static Rule *optimizer_rules(Tracer *t, uint32_t *count) {
+static Group *optimizer_rules(Tracer *t, uint32_t *count) {
   const Ast list = train_settings(t);
   const uint32_t n = ast_count(t->tree, list);
-  Rule *rules = ARENA_ARRAY(t->arena, Rule, n + 1);
+  Group *rules = ARENA_ARRAY(t->arena, Group, n + 1);
   Env empty = {0};
   *count = 0;
   Value v;
   if (!train_setting(t, "optimizer", NULL).id || setting_overridden(t, "optimizer", &v, (Span){0})) {
-    Rule *rule = &rules[(*count)++];
+    Group *rule = &rules[(*count)++];
     const Name adam = intern_text(&t->s->names, "adam");
     rule->span = t->train.id ? ast_node(t->tree, t->train)->span : ast_node(t->tree, t->model)->name_span;
     if (!setting_overridden(t, "optimizer", &v, rule->span)) v = lookup_name(t, adam, rule->span, &empty);
@@ -238,18 +238,18 @@ static Rule *optimizer_rules(Tracer *t, uint32_t *count) {
     const AstNode node = *ast_node(t->tree, setting);
     if (node.kind != AST_SETTING || strcmp(name_of(t, node.name), "optimizer")) continue;
     if (!node.text && *count && !rules[0].pattern && setting_overridden(t, "optimizer", &v, node.span)) continue;
-    Rule *rule = &rules[(*count)++];
-    *rule = (Rule){.pattern = node.text, .span = node.span};
+    Group *rule = &rules[(*count)++];
+    *rule = (Group){.pattern = node.text, .span = node.span};
     if (!optimizer_value(t, eval(t, ast_child(t->tree, setting, SETTING_value), &empty), rule)) return NULL;
   }
   for (uint32_t i = 0; i < *count; i++) list_optimizer(t, &rules[i]);
   return rules;
 }
 
-static bool over_all(Tracer *t, const Rule *rule) { return ast_node(t->tree, rule->optimizer.closure->ast)->flag; }
+static bool over_all(Tracer *t, const Group *rule) { return ast_node(t->tree, rule->optimizer.closure->ast)->flag; }
 
 /* The optimiser's block with one `parameter` and its gradient. `name`: its states are called "name/m". */
-static void run_optimizer(Tracer *t, const Rule *rule, const char *name, Owned *parameter, Value value, Node gradient) {
+static void run_optimizer(Tracer *t, const Group *rule, const char *name, Owned *parameter, Value value, Node gradient) {
   const Closure *c = rule->optimizer.closure;
   Instance *instance = instance_get(t, text_of(t, "%s/", name), rule->span);
   instance->path = name;
@@ -277,7 +277,7 @@ static void run_optimizer(Tracer *t, const Rule *rule, const char *name, Owned *
 }
 
 /* All parameters of the rule as one vector. */
-static void update_together(Tracer *t, const Rule *rule, Node loss, Owned **list, const Node *gradients,
+static void update_together(Tracer *t, const Group *rule, Node loss, Owned **list, const Node *gradients,
                             uint32_t count) {
   if (!count) return;
   Flat flat;
@@ -301,7 +301,7 @@ static void update_together(Tracer *t, const Rule *rule, Node loss, Owned **list
 }
 
 /* Each parameter by the last rule that speaks of it. */
-static void update_all(Tracer *t, const Rule *rules, uint32_t rule_count, Node loss, Owned **list,
+static void update_all(Tracer *t, const Group *rules, uint32_t rule_count, Node loss, Owned **list,
                        const Node *gradients, uint32_t count) {
   Owned **mine = ARENA_ARRAY(t->arena, Owned *, count + 1);
   Node *with = ARENA_ARRAY(t->arena, Node, count + 1);
@@ -436,7 +436,7 @@ void train_trace(Tracer *t, Node total) {
   Owned **list;
   const uint32_t count = trained(t, &list);
   uint32_t rule_count, used = 0;
-  const Rule *rules = optimizer_rules(t, &rule_count);
+  const Group *rules = optimizer_rules(t, &rule_count);
   if (!rules) return;
   for (uint32_t i = 0; i < rule_count; i++) {
     if (rules[i].pattern) must_match(t, rules[i].pattern, list, count, rules[i].span);

@@ -102,6 +102,9 @@ typedef struct Program {
    * train's forward with OUT_LOSS and, as OUT_VALUE named as the parameter or input, the gradient of the total loss by
    * each parameter and each float input. */
   Graph *init, *train, *eval, *gradient;
+  /* Of functions `with gradient`, two OUT_VALUE each call and parameter, named "`f` by `x`": the gradient that the function
+   * gives and the one of its value, both for the same random gradient of the result. Calls within loops are left out. */
+  Graph *rules;
   Vec(DataPlan) data;     /* one a batch symbol, at least one */
   TrainPlan plan;
   Vec(WeightStart) starts;

@@ -66,6 +66,22 @@ static void gradient_graph(Tracer *t, Node total) {
   free(map);
 }
 
+/* What gradcheck asks of functions with a derivative of their own. */
+static void rules_graph(Tracer *t) {
+  Graph *from = t->graphs[GRAPH_TRAIN], *to = t->program->rules = graph_like(from);
+  Node *map = mem_zero(from->nodes.count, sizeof *map);
+  for (uint32_t i = 0; i < t->rules.count; i++) {
+    const Rule *r = &t->rules.data[i];
+    const char *name = arena_text(&t->program->arena, r->name, strlen(r->name));
+    const Node parts[2] = {r->given, r->derived};
+    for (int k = 0; k < 2; k++)
+      graph_add_output(to, (Output){.kind = OUT_VALUE, .name = name, .span = r->span,
+                                    .node = graph_copy_node(from, to, parts[k], map, false)});
+  }
+  t->rules.count = 0;
+  free(map);
+}
+
 static void trace_training(Tracer *t) {
   use_graph(t, GRAPH_TRAIN);
   t->training = true;
@@ -80,6 +96,7 @@ static void trace_training(Tracer *t) {
   add_terms(t, true);
   const Node total = losses_total(t, NULL);
   gradient_graph(t, total);
+  rules_graph(t);
   for (uint32_t turn = 0; !t->s->errors; turn++) {
     t->train = train_block(t, turn);
     if (turn && !t->train.id) break;
@@ -143,6 +160,7 @@ static void tracer_free(Tracer *t) {
   vec_free(&t->blocks);
   vec_free(&t->losses);
   vec_free(&t->metrics);
+  vec_free(&t->rules);
   vec_free(&t->outputs);
   vec_free(&t->output_names);
   vec_free(&t->override_values);
@@ -211,8 +229,8 @@ static void line_free(DataLine *line) {
 
 void program_free(Program *p) {
   if (!p) return;
-  Graph *graphs[] = {p->init, p->train, p->eval, p->gradient};
-  for (int i = 0; i < 4; i++) {
+  Graph *graphs[] = {p->init, p->train, p->eval, p->gradient, p->rules};
+  for (int i = 0; i < 5; i++) {
     if (graphs[i]) graph_free(graphs[i]);
   }
   for (uint32_t i = 0; i < p->data.count; i++) {

@@ -183,6 +183,12 @@ typedef struct {
   Ast definition;
 } CallSite;
 
+typedef struct {
+  const char *name;
+  Node given, derived;
+  Span span;
+} Rule; /* a gradient that a function gives, and the one of its value */
+
 struct Tracer {
   Session *s;
   Tree *tree;
@@ -221,6 +227,7 @@ struct Tracer {
   uint32_t draw_count;
   Ast train;                /* the train block at hand, or none */
   int64_t every;            /* its optimiser acts in every n-th step, and counts those */
+  Vec(Rule) rules;          /* of functions with a derivative of their own, in the training graph */
   struct Flat *flat;        /* of the optimiser `over all` at hand, or NULL */
   Vec(Ast) override_values; /* one an override: its syntax, once read */
 };
@@ -343,6 +350,9 @@ void carry_join(Tracer *t, StandIns *stand_ins, Value **values, uint32_t count);
 /* The node again, on what `map` gives for its inputs. `loops` (zeroed, one a loop number; or NULL): loops that are made
  * again get new numbers, which it keeps, + 1. */
 Node node_again(Tracer *t, Node n, const Node *map, uint32_t *loops);
+/* All nodes up to `last` that depend on one that `map` replaces, again, loops as other loops; the rest of `map` is each
+ * node itself. */
+void nodes_again(Tracer *t, Node *map, uint32_t last);
 
 /* ---- env.c ---- */
 void env_bind(Tracer *t, Env *env, Name name, Value value, Span span);
