@@ -177,6 +177,7 @@ static uint32_t useful_threads(const Schedule *s, int64_t batch) {
     for (uint32_t j = 0; j < k->stages.count; j++) {
       const Stage *t = &k->stages.data[j];
       double points = t->combine == COMBINE_FMA ? 2 : 2.0 * t->exprs.count;
+      points *= (double)schedule_rounds(s, &s->launches.data[i]);
       for (int a = 0; a < t->par + t->red; a++) points *= (double)t->axes[a].count * (t->axes[a].batch >= 0 ? (double)batch : 1);
       work += points;
     }

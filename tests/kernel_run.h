@@ -24,6 +24,7 @@ typedef struct {
   const Stage *stage;
   int64_t index[KERNEL_MAX_AXES];
   double acc;
+  int64_t moved[KERNEL_MAX_OPERANDS]; /* by the rounds of the loops around the launch */
   double *results[64]; /* by stage: the values of its expressions at this block index */
 } KernelPoint;
 
@@ -49,7 +50,8 @@ static double kr_load(const KernelPoint *p, const Load *l) {
     const int64_t at = kr_affine(p, &l->guards[i].index);
     if (at < 0 || at >= l->guards[i].limit) return 0;
   }
-  return p->run->buffers[p->launch->operands[l->operand]][kr_affine(p, &l->at) + kr_gathered(p, l->gather, l->gather_stride)];
+  return p->run->buffers[p->launch->operands[l->operand]][kr_affine(p, &l->at) + kr_gathered(p, l->gather, l->gather_stride) +
+                                                          p->moved[l->operand]];
 }
 
 static double kr_random(const KernelPoint *p, const Expr *e) {
@@ -85,13 +87,13 @@ static double kr_expr(const KernelPoint *p, int32_t i) {
 
 /* All values first: a store may go where another value was loaded from. */
 static void kr_stores(KernelPoint *p, bool before) {
-  double values[32];
+  double values[KERNEL_MAX_OPERANDS];
   for (uint32_t i = 0; i < p->stage->stores.count; i++)
     if (p->stage->stores.data[i].before == before) values[i] = kr_expr(p, p->stage->stores.data[i].value);
   for (uint32_t i = 0; i < p->stage->stores.count; i++) {
     const Store *t = &p->stage->stores.data[i];
     if (t->before != before) continue;
-    const int64_t at = kr_affine(p, &t->at) + kr_gathered(p, t->gather, t->gather_stride);
+    const int64_t at = kr_affine(p, &t->at) + kr_gathered(p, t->gather, t->gather_stride) + p->moved[t->operand];
     p->run->buffers[p->launch->operands[t->operand]][at] = values[i];
   }
 }
@@ -180,13 +182,47 @@ static void kr_block_axes(KernelPoint *p, int axis) {
   p->index[axis] = 0;
 }
 
-static void kernel_run(KernelRun *run) {
-  for (uint32_t i = 0; i < run->s->launches.count; i++) {
-    KernelPoint p = {.run = run, .launch = &run->s->launches.data[i]};
-    p.kernel = &run->s->kernels.data[p.launch->kernel];
-    kr_block_axes(&p, 0);
-    for (size_t k = 0; k < 64; k++) free(p.results[k]);
+static void kr_launch(KernelRun *run, const Launch *l, const int64_t *rounds) {
+  KernelPoint p = {.run = run, .launch = l};
+  p.kernel = &run->s->kernels.data[l->kernel];
+  for (uint32_t i = 0; l->advance && i < p.kernel->operand_count; i++)
+    for (int d = 0; d < LOOP_MAX_DEPTH; d++)
+      p.moved[i] += l->advance[i].round[d] * rounds[d] + l->advance[i].odd[d] * (rounds[d] & 1);
+  kr_block_axes(&p, 0);
+  for (size_t k = 0; k < 64; k++) free(p.results[k]);
+}
+
+/* The loop directly within `scope` that `loop` is or lies in. */
+static uint32_t kr_below(const Schedule *s, uint32_t loop, uint32_t scope) {
+  while (s->loops.data[loop - 1].parent != scope) loop = s->loops.data[loop - 1].parent;
+  return loop;
+}
+
+static bool kr_within(const Schedule *s, uint32_t loop, uint32_t outer) {
+  while (loop && loop != outer) loop = s->loops.data[loop - 1].parent;
+  return loop == outer;
+}
+
+static void kr_launches(KernelRun *run, uint32_t from, uint32_t to, uint32_t scope, int64_t *rounds) {
+  const Schedule *s = run->s;
+  for (uint32_t i = from, end; i < to; i = end) {
+    const Launch *l = &s->launches.data[i];
+    end = i + 1;
+    if (l->loop == scope) {
+      kr_launch(run, l, rounds);
+      continue;
+    }
+    const uint32_t loop = kr_below(s, l->loop, scope);
+    const ScheduleLoop *own = &s->loops.data[loop - 1];
+    while (end < to && kr_within(s, s->launches.data[end].loop, loop)) end++;
+    for (rounds[own->depth] = 0; rounds[own->depth] < own->length; rounds[own->depth]++) kr_launches(run, i, end, loop, rounds);
+    rounds[own->depth] = 0;
   }
+}
+
+static void kernel_run(KernelRun *run) {
+  int64_t rounds[LOOP_MAX_DEPTH] = {0};
+  kr_launches(run, 0, run->s->launches.count, 0, rounds);
 }
 
 /* Buffers of the right sizes; slots from `slots` (one array a slot, copied). */
@@ -198,6 +234,7 @@ static void kernel_run_open(KernelRun *run, const double *const *slots) {
     const Dims *d = shape_dims(s->graph, b->shape);
     int64_t n = 1;
     for (uint32_t k = 0; k < d->rank; k++) n *= dim_is_batch(d->dims[k]) ? run->batch[DIM_BATCH - d->dims[k]] : d->dims[k];
+    if (node_prim(s->graph, b->node) == P_CARRY) n *= 2;
     run->buffers[i] = mem_zero((size_t)n + 1, sizeof(double));
     if (b->is_slot && slots[b->slot]) memcpy(run->buffers[i], slots[b->slot], (size_t)n * sizeof(double));
   }

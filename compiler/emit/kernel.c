@@ -46,14 +46,14 @@ bool kernel_distinct(const Schedule *s, uint32_t kernel) {
     for (unsigned a = 0; a < k->operand_count; a++)
       for (unsigned b = 0; k->operand_written[a] && b < k->operand_count; b++) {
         const Buffer *x = &s->buffers.data[l->operands[a]], *y = &s->buffers.data[l->operands[b]];
+        if (l->advance && x == y && memcmp(&l->advance[a], &l->advance[b], sizeof l->advance[a])) continue; /* places of one */
         if (a != b && (x == y || (x->is_slot && y->is_slot && x->slot == y->slot))) return false;
       }
   }
   return true;
 }
 
-static void load_operands(Emit *e, const Kernel *k, V frame, V record, V *operand) {
-  V table = e_load(e, e->ptr, e_gep(e, e->i8, frame, e_i64(e, offsetof(GradcFrame, buffers))), 8);
+static void load_operands(Emit *e, const Kernel *k, V table, V record, V *operand) {
   for (unsigned i = 0; i < k->operand_count; i++) {
     V number = e_load(e, e->i32, e_gep(e, e->i32, record, e_i64(e, i)), 4);
     operand[i] = e_load(e, e->ptr, e_gep(e, e->ptr, table, LLVMBuildZExt(e->b, number, e->i64, "")), 8);
@@ -66,12 +66,12 @@ static void kernel_body(Unit *u, uint32_t number, V f) {
   Nests s = {ARENA_ARRAY(&u->arena, Nest, k->stages.count), k->stages.count};
   V **results = ARENA_ARRAY(&u->arena, V *, k->stages.count);
   Carry none = {NULL, 0};
-  load_operands(u->e, k, LLVMGetParam(f, 0), LLVMGetParam(f, 1), operand);
+  load_operands(u->e, k, LLVMGetParam(f, 1), LLVMGetParam(f, 2), operand);
   const bool distinct = kernel_distinct(u->schedule, number);
   for (uint32_t i = 0; i < s.count; i++) {
     Nest *n = &s.nests[i];
     nest_init(n, u, k, &k->stages.data[i], LLVMGetParam(f, 0), operand, NULL);
-    n->from = LLVMGetParam(f, 2), n->to = LLVMGetParam(f, 3), n->scratch = LLVMGetParam(f, 4);
+    n->from = LLVMGetParam(f, 3), n->to = LLVMGetParam(f, 4), n->scratch = LLVMGetParam(f, 5);
     n->distinct = distinct, n->number = i, n->result = results;
     results[i] = ARENA_ARRAY(&u->arena, V, k->stages.data[i].exprs.count + 1);
     stage_wants(n);
@@ -89,7 +89,7 @@ V kernel_declare(Unit *u, uint32_t number, const char *owner) {
   Emit *e = u->e;
   char name[96];
   kernel_name(name, sizeof name, number, owner);
-  LLVMTypeRef type = LLVMFunctionType(e->void_, (LLVMTypeRef[]){e->ptr, e->ptr, e->i64, e->i64, e->ptr}, 5, false);
+  LLVMTypeRef type = LLVMFunctionType(e->void_, (LLVMTypeRef[]){e->ptr, e->ptr, e->ptr, e->i64, e->i64, e->ptr}, 6, false);
   return LLVMAddFunction(e->module, name, type);
 }
 
@@ -97,10 +97,10 @@ V kernel_emit(Unit *u, uint32_t number, const char *owner) {
   Emit *e = u->e;
   char name[96];
   kernel_name(name, sizeof name, number, owner);
-  V f = e_function(e, name, e->void_, (LLVMTypeRef[]){e->ptr, e->ptr, e->i64, e->i64, e->ptr}, 5, !owner, false);
+  V f = e_function(e, name, e->void_, (LLVMTypeRef[]){e->ptr, e->ptr, e->ptr, e->i64, e->i64, e->ptr}, 6, !owner, false);
   LLVMBasicBlockRef work = LLVMAppendBasicBlockInContext(e->cx, f, "work"),
                     none = LLVMAppendBasicBlockInContext(e->cx, f, "none");
-  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, LLVMGetParam(f, 2), LLVMGetParam(f, 3), ""), work, none);
+  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, LLVMGetParam(f, 3), LLVMGetParam(f, 4), ""), work, none);
   LLVMPositionBuilderAtEnd(e->b, none);
   LLVMBuildRetVoid(e->b);
   LLVMPositionBuilderAtEnd(e->b, work);
@@ -117,6 +117,11 @@ typedef struct {
 typedef struct {
   Unit *u;
   V frame, thread, threads, scratch, first; /* first: 1 on thread 0, else 0 */
+  V many;                                   /* more than one thread? */
+  V table;                                  /* addresses of all buffers */
+  V moved;                                  /* room for the addresses of a launch in a loop */
+  uint32_t loop;                            /* the innermost that is open, from 1; 0: none */
+  Loop loops[LOOP_MAX_DEPTH];
   Vec(Share) shares;
 } Entry;
 
@@ -172,17 +177,95 @@ static V launch_record(Unit *u, const Launch *l, uint32_t first_buffer) {
   return record;
 }
 
-static void call_barrier(Entry *y, V many) {
+static void call_barrier(Entry *y) {
   Emit *e = y->u->e;
   LLVMBasicBlockRef wait = LLVMAppendBasicBlockInContext(e->cx, e->function, "wait");
   LLVMBasicBlockRef next = LLVMAppendBasicBlockInContext(e->cx, e->function, "phase");
-  LLVMBuildCondBr(e->b, many, wait, next);
+  LLVMBuildCondBr(e->b, y->many, wait, next);
   LLVMPositionBuilderAtEnd(e->b, wait);
   V barrier = e_load(e, e->ptr, e_gep(e, e->i8, y->frame, e_i64(e, offsetof(GradcFrame, barrier))), 8);
   LLVMTypeRef type = LLVMFunctionType(e->void_, (LLVMTypeRef[]){e->ptr, e->i64}, 2, false);
   LLVMBuildCall2(e->b, type, barrier, (V[]){y->frame, y->thread}, 2, "");
   LLVMBuildBr(e->b, next);
   LLVMPositionBuilderAtEnd(e->b, next);
+}
+
+/* ---- loops of launches ---- */
+
+static const ScheduleLoop *loop_at(const Entry *y, uint32_t loop) { return &y->u->schedule->loops.data[loop - 1]; }
+
+static bool loop_contains(const Entry *y, uint32_t outer, uint32_t inner) {
+  while (inner && inner != outer) inner = loop_at(y, inner)->parent;
+  return inner == outer;
+}
+
+static void open_loops(Entry *y, uint32_t loop) {
+  Emit *e = y->u->e;
+  if (loop == y->loop) return;
+  open_loops(y, loop_at(y, loop)->parent);
+  e_loop_begin(e, &y->loops[loop_at(y, loop)->depth], e_i64(e, 0), e_i64(e, loop_at(y, loop)->length), e_i64(e, 1), NULL, 0, true);
+  y->loop = loop;
+}
+
+/* Closes the loops that `next` is not in; true where all threads have met behind the last. */
+static bool close_loops(Entry *y, uint32_t next) {
+  bool met = false;
+  while (!loop_contains(y, y->loop, next)) {
+    const ScheduleLoop *l = loop_at(y, y->loop);
+    if (l->waits) call_barrier(y);
+    met = met || l->waits;
+    e_loop_end(y->u->e, &y->loops[l->depth], NULL);
+    y->loop = l->parent;
+  }
+  return met;
+}
+
+/* The elements by which an operand is moved in this round; NULL: none. */
+static V moved_by(Entry *y, const Advance *a, uint32_t loop) {
+  Emit *e = y->u->e;
+  V by = NULL;
+  for (; loop; loop = loop_at(y, loop)->parent) {
+    const uint32_t d = loop_at(y, loop)->depth;
+    V round = y->loops[d].i, terms[2] = {NULL, NULL};
+    if (a->round[d]) terms[0] = i64_mul(e, round, a->round[d]);
+    if (a->odd[d]) terms[1] = i64_mul(e, LLVMBuildAnd(e->b, round, e_i64(e, 1), ""), a->odd[d]);
+    for (int i = 0; i < 2; i++)
+      if (terms[i]) by = by ? i64_add(e, by, terms[i]) : terms[i];
+  }
+  return by;
+}
+
+/* A table of the launch's own operands, where they lie in this round. */
+static V moved_operands(Entry *y, const Launch *l, uint32_t first_buffer) {
+  Emit *e = y->u->e;
+  const Kernel *k = &y->u->schedule->kernels.data[l->kernel];
+  for (unsigned i = 0; i < k->operand_count; i++) {
+    V at = e_load(e, e->ptr, e_gep(e, e->ptr, y->table, e_i64(e, first_buffer + l->operands[i])), 8);
+    V by = moved_by(y, &l->advance[i], l->loop);
+    if (by) at = e_gep(e, memory_type(e, (Type)k->operand_type[i]), at, by);
+    e_store(e, at, e_gep(e, e->ptr, y->moved, e_i64(e, i)), 8);
+  }
+  return y->moved;
+}
+
+static V own_numbers(Unit *u, const Kernel *k) {
+  Launch plain = {0};
+  for (unsigned i = 0; i < k->operand_count; i++) plain.operands[i] = i;
+  plain.kernel = (uint32_t)(k - u->schedule->kernels.data);
+  return launch_record(u, &plain, 0);
+}
+
+static void call_kernel(Entry *y, const Launch *l, V *kernels, uint32_t first_buffer) {
+  Emit *e = y->u->e;
+  const Kernel *k = &y->u->schedule->kernels.data[l->kernel];
+  V from = e_i64(e, 0), to = y->first;
+  if (k->cut == CUT_FIRST) {
+    const Share share = find_share(y, k->cut_extent);
+    from = share.from, to = share.to;
+  }
+  V table = l->advance ? moved_operands(y, l, first_buffer) : y->table;
+  V record = l->advance ? own_numbers(y->u, k) : launch_record(y->u, l, first_buffer);
+  call_function(e, kernels[l->kernel], (V[]){y->frame, table, record, from, to, y->scratch}, 6);
 }
 
 void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels) {
@@ -195,22 +278,21 @@ void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels) {
              .threads = LLVMGetParam(f, 2),
              .scratch = LLVMGetParam(f, 3)};
   y.first = LLVMBuildZExt(e->b, LLVMBuildICmp(e->b, LLVMIntEQ, y.thread, e_i64(e, 0), ""), e->i64, "");
-  V many = LLVMBuildICmp(e->b, LLVMIntSGT, y.threads, e_i64(e, 1), "");
+  y.many = LLVMBuildICmp(e->b, LLVMIntSGT, y.threads, e_i64(e, 1), "");
+  y.table = e_load(e, e->ptr, e_gep(e, e->i8, y.frame, e_i64(e, offsetof(GradcFrame, buffers))), 8);
+  if (s->loops.count) y.moved = LLVMBuildAlloca(e->b, LLVMArrayType2(e->ptr, KERNEL_MAX_OPERANDS), "");
   for (uint32_t i = 0; i < s->launches.count; i++) { /* all divisions at once, before any call */
     const Kernel *k = &s->kernels.data[s->launches.data[i].kernel];
     if (k->cut == CUT_FIRST) find_share(&y, k->cut_extent);
   }
   for (uint32_t i = 0; i < s->launches.count; i++) {
     const Launch *l = &s->launches.data[i];
-    const Kernel *k = &s->kernels.data[l->kernel];
-    if (i && l->phase != s->launches.data[i - 1].phase) call_barrier(&y, many);
-    V from = e_i64(e, 0), to = y.first;
-    if (k->cut == CUT_FIRST) {
-      const Share share = find_share(&y, k->cut_extent);
-      from = share.from, to = share.to;
-    }
-    call_function(e, kernels[l->kernel], (V[]){y.frame, launch_record(u, l, first_buffer), from, to, y.scratch}, 5);
+    const bool met = close_loops(&y, l->loop);
+    if (!met && i && l->phase != s->launches.data[i - 1].phase) call_barrier(&y);
+    open_loops(&y, l->loop);
+    call_kernel(&y, l, kernels, first_buffer);
   }
+  close_loops(&y, 0);
   LLVMBuildRetVoid(e->b);
   vec_free(&y.shares);
 }

@@ -8,6 +8,14 @@ void form_add_dep(Form *form, uint32_t dep) {
   vec_push(&form->deps, dep);
 }
 
+void form_follow(Fuse *f, uint32_t form, uint32_t dep) {
+  while (!loop_within(&f->loops, f->forms.data[form].loop, f->forms.data[dep].loop))
+    dep = (uint32_t)f->loop_end[f->forms.data[dep].loop];
+  while (f->forms.data[form].loop != f->forms.data[dep].loop)
+    form = (uint32_t)f->loop_begin[f->forms.data[form].loop];
+  if (form != dep) form_add_dep(&f->forms.data[form], dep);
+}
+
 static bool depends(Fuse *f, uint32_t a, uint32_t b) {
   if (a == b) return true;
   if (f->mark[a] == f->mark_count) return false;
@@ -45,17 +53,28 @@ static void leaves_below(const Fuse *f, Node n, bool identity, Leaves *out) {
   }
 }
 
-static uint32_t new_form(Fuse *f, FormKind kind, Node anchor, Shape shape) {
-  vec_push(&f->forms, ((Form){.kind = kind, .anchor = anchor, .shape = shape, .to_slot = -1, .anchor_expr = -1}));
+static uint32_t new_form(Fuse *f, FormKind kind, Node anchor, Shape shape, int32_t loop) {
+  vec_push(&f->forms,
+           ((Form){.kind = kind, .anchor = anchor, .shape = shape, .loop = loop, .to_slot = -1, .anchor_expr = -1}));
   f->mark = mem_resize(f->mark, f->forms.capacity * sizeof *f->mark);
   f->mark[f->forms.count - 1] = 0;
-  return f->forms.count - 1;
+  const uint32_t made = f->forms.count - 1;
+  if (loop >= 0) form_add_dep(&f->forms.data[made], (uint32_t)f->loop_begin[loop]);
+  return made;
+}
+
+/* A loop begins before the first stage of its rounds. */
+static void begin_loop(Fuse *f, int32_t loop) {
+  if (loop < 0 || f->loop_begin[loop] >= 0) return;
+  const int32_t parent = f->loops.list.data[loop].parent;
+  begin_loop(f, parent);
+  f->loop_begin[loop] = (int32_t)new_form(f, FORM_BEGIN, NODE_NONE, (Shape){0}, parent);
 }
 
 static void depend_on(Fuse *f, uint32_t form, Node n) {
   if (f->form_of[n.id] < 0) return;
   for (uint32_t i = 0; i < f->form_count[n.id]; i++)
-    if ((uint32_t)f->form_of[n.id] + i != form) form_add_dep(&f->forms.data[form], (uint32_t)f->form_of[n.id] + i);
+    if ((uint32_t)f->form_of[n.id] + i != form) form_follow(f, form, (uint32_t)f->form_of[n.id] + i);
 }
 
 static void depend_below(Fuse *f, uint32_t form, Node n) {
@@ -83,8 +102,9 @@ static bool may_join(Fuse *f, uint32_t s, const Leaves *leaves) {
   return true;
 }
 
-static bool takes_nodes(const Fuse *f, uint32_t s, Shape shape) {
-  return f->forms.data[s].kind == FORM_NODES && f->forms.data[s].shape.id == shape.id;
+static bool takes_nodes(const Fuse *f, uint32_t s, Shape shape, int32_t loop) {
+  const Form *t = &f->forms.data[s];
+  return t->kind == FORM_NODES && t->shape.id == shape.id && t->loop == loop;
 }
 
 /* The stage that an elementwise node goes into, or -1: first one whose contraction it reads, then any whose value of the
@@ -96,7 +116,7 @@ static int32_t find_home(Fuse *f, Node n, const Leaves *leaves, const int32_t *m
       const Leaf l = leaves->data[i];
       if (!l.identity) continue;
       const int32_t s = round < 2 ? f->form_of[l.node.id] : map_reader[l.node.id];
-      if (s < 0 || !takes_nodes(f, (uint32_t)s, shape)) continue;
+      if (s < 0 || !takes_nodes(f, (uint32_t)s, shape, loop_of(&f->loops, n))) continue;
       const Node anchor = f->forms.data[s].anchor;
       if (round == 0 && !(anchor.id && node_has(f->g, anchor, K_CONTRACTION))) continue;
       if (may_join(f, (uint32_t)s, leaves)) return s;
@@ -108,7 +128,7 @@ static void place_elementwise(Fuse *f, Node n, int32_t *map_reader) {
   Leaves leaves = {0};
   leaves_below(f, n, true, &leaves);
   int32_t home = find_home(f, n, &leaves, map_reader);
-  if (home < 0) home = (int32_t)new_form(f, FORM_NODES, NODE_NONE, node_shape(f->g, n));
+  if (home < 0) home = (int32_t)new_form(f, FORM_NODES, NODE_NONE, node_shape(f->g, n), loop_of(&f->loops, n));
   vec_push(&f->forms.data[home].nodes, n);
   f->forms.data[home].operands += leaves.count + 2; /* what it reads; its own place, a slot */
   f->form_of[n.id] = home;
@@ -127,7 +147,7 @@ static void place_parts(Fuse *f, Node n, FormKind kind, uint32_t count) {
     const Node in = node_in(f->g, n, kind == FORM_PART ? i : 0);
     const bool fill = kind == FORM_FILL && i == 0;
     const uint32_t s = new_form(f, kind == FORM_PART ? FORM_PART : fill ? FORM_FILL : FORM_PUT, n,
-                                fill ? node_shape(f->g, n) : node_shape(f->g, in));
+                                fill ? node_shape(f->g, n) : node_shape(f->g, in), loop_of(&f->loops, n));
     f->forms.data[s].part = i;
     if (fill) continue;
     if (kind == FORM_FILL) form_add_dep(&f->forms.data[s], s - 1);
@@ -145,14 +165,14 @@ static void place_scatter(Fuse *f, Node n) {
     if (i != pairs) columns.dims[columns.rank++] = dims->dims[i];
   f->form_of[n.id] = (int32_t)f->forms.count;
   f->form_count[n.id] = 2;
-  new_form(f, FORM_FILL, n, node_shape(f->g, n));
-  const uint32_t s = new_form(f, FORM_SCATTER, n, shape_of((Graph *)f->g, &columns));
+  new_form(f, FORM_FILL, n, node_shape(f->g, n), loop_of(&f->loops, n));
+  const uint32_t s = new_form(f, FORM_SCATTER, n, shape_of((Graph *)f->g, &columns), loop_of(&f->loops, n));
   form_add_dep(&f->forms.data[s], s - 1);
   depend_below(f, s, n);
 }
 
 static void place_copy(Fuse *f, Node n, int32_t slot) {
-  const uint32_t s = new_form(f, FORM_COPY, n, node_shape(f->g, n));
+  const uint32_t s = new_form(f, FORM_COPY, n, node_shape(f->g, n), loop_of(&f->loops, n));
   f->forms.data[s].to_slot = slot;
   if (slot >= 0 && f->form_of[n.id] >= 0) depend_on(f, s, n); /* else the copy is what makes n */
   else depend_below(f, s, n);
@@ -160,6 +180,70 @@ static void place_copy(Fuse *f, Node n, int32_t slot) {
     f->form_of[n.id] = (int32_t)s;
     f->form_count[n.id] = 1;
   }
+}
+
+/* ---- loops ---- */
+
+static uint32_t loop_number(const Fuse *f, Node token) {
+  uint32_t loop = 0;
+  while (!node_is(f->loops.list.data[loop].token, token)) loop++;
+  return loop;
+}
+
+int32_t form_making(const Fuse *f, Node n, int32_t loop) {
+  const int32_t made = f->form_of[n.id];
+  return made >= 0 && f->forms.data[made].kind == FORM_NODES && f->forms.data[made].loop == loop ? made : -1;
+}
+
+/* A stage that stores one value of the round into its place. */
+static uint32_t place_result(Fuse *f, FormKind kind, Node anchor, Node value, int32_t loop) {
+  if (kind != FORM_START && form_making(f, value, loop) >= 0) return UINT32_MAX;
+  const uint32_t s = new_form(f, kind, anchor, node_shape(f->g, value), loop);
+  if (f->kept[value.id] || node_prim(f->g, value) == P_SLOT) depend_on(f, s, value);
+  else depend_below(f, s, value);
+  return s;
+}
+
+/* What a round hands on and stacks is stored; the loop ends behind all its stages. */
+static void place_loop(Fuse *f, Node token) {
+  const Graph *g = f->g;
+  const uint32_t loop = loop_number(f, token);
+  const LoopInfo *info = &f->loops.list.data[loop];
+  begin_loop(f, (int32_t)loop);
+  for (uint32_t i = 0; i < info->carries; i++)
+    place_result(f, FORM_NEXT, loop_carry(g, info, i), loop_next(g, info, i), (int32_t)loop);
+  for (uint32_t id = token.id + 1; id < g->nodes.count; id++)
+    if (node_prim(g, (Node){id}) == P_STACK && f->uses[id] != UINT32_MAX && node_is(node_in(g, (Node){id}, 1), token))
+      place_result(f, FORM_STACK, (Node){id}, node_in(g, (Node){id}, 0), (int32_t)loop);
+  const uint32_t end = new_form(f, FORM_END, NODE_NONE, (Shape){0}, info->parent);
+  f->loop_end[loop] = (int32_t)end;
+  form_add_dep(&f->forms.data[end], (uint32_t)f->loop_begin[loop]);
+  for (uint32_t i = 0; i < end; i++)
+    if (f->forms.data[i].loop == (int32_t)loop) form_add_dep(&f->forms.data[end], i);
+}
+
+/* The start of a carry is there before the loop begins. */
+static void place_carry(Fuse *f, Node n) {
+  int32_t loop = loop_of(&f->loops, n);
+  while (f->loops.list.data[loop].number != (uint32_t)node_attr(f->g, n)[0]) loop = f->loops.list.data[loop].parent;
+  const int32_t parent = f->loops.list.data[loop].parent;
+  begin_loop(f, loop);
+  const uint32_t start = place_result(f, FORM_START, n, node_in(f->g, n, 0), parent);
+  form_add_dep(&f->forms.data[f->loop_begin[loop]], start);
+}
+
+static void place_after_loop(Fuse *f, Node n) {
+  const uint32_t loop = loop_number(f, node_in(f->g, n, node_prim(f->g, n) == P_STACK));
+  if (node_prim(f->g, n) == P_STACK) {
+    f->form_of[n.id] = f->loop_end[loop];
+    f->form_count[n.id] = 1;
+    return;
+  }
+  const uint32_t s = new_form(f, FORM_COPY, n, node_shape(f->g, n), loop_of(&f->loops, n));
+  f->forms.data[s].operands += 3;
+  f->form_of[n.id] = (int32_t)s;
+  f->form_count[n.id] = 1;
+  form_follow(f, s, (uint32_t)f->loop_end[loop]);
 }
 
 /* Outputs that no stage makes by itself: views, leaves, values computed where they are read. */
@@ -182,13 +266,19 @@ void form_stages(Fuse *f) {
   for (uint32_t id = 0; id < g->nodes.count; id++) map_reader[id] = -1;
   for (uint32_t id = 1; id < g->nodes.count; id++) {
     const Node n = {id};
-    if (f->uses[id] == UINT32_MAX || !f->kept[id]) continue;
     const Prim p = node_prim(g, n);
+    if (f->uses[id] != UINT32_MAX) begin_loop(f, loop_of(&f->loops, n));
+    if (f->uses[id] != UINT32_MAX && p == P_LOOP) place_loop(f, n);
+    if (f->uses[id] == UINT32_MAX || !f->kept[id]) continue;
     if (prim_is(p, K_REDUCTION | K_OVERLAP | K_CONTRACTION)) {
-      const uint32_t s = new_form(f, FORM_NODES, n, node_shape(g, n));
+      const uint32_t s = new_form(f, FORM_NODES, n, node_shape(g, n), loop_of(&f->loops, n));
       f->form_of[id] = (int32_t)s;
       f->form_count[id] = 1;
       depend_below(f, s, n);
+    } else if (p == P_CARRY) {
+      place_carry(f, n);
+    } else if (p == P_LAST || p == P_STACK) {
+      place_after_loop(f, n);
     } else if (p == P_CONCAT) {
       place_parts(f, n, FORM_PART, node_data(g, n)->count);
     } else if (p == P_PAD && node_attr_count(g, n)) {

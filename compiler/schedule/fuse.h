@@ -4,6 +4,7 @@
 #ifndef GRADC_FUSE_H
 #define GRADC_FUSE_H
 #include "build.h"
+#include "loops.h"
 #include "schedule.h"
 
 /* Where each axis of a node is read, in terms of a stage's axes. */
@@ -27,6 +28,11 @@ typedef enum {
   FORM_FILL,   /* zeros for a PAD with gaps, for a SCATTER_ADD */
   FORM_PUT,    /* the input of that PAD, stored into its places */
   FORM_SCATTER, /* the values of a SCATTER_ADD, added to its buffer behind a FORM_FILL */
+  FORM_START,  /* what a CARRY starts from, stored into its first place */
+  FORM_NEXT,   /* what a CARRY is next, stored into the other place, where no stage of the round makes it */
+  FORM_STACK,  /* the value of a STACK, stored into its part, likewise */
+  FORM_BEGIN,  /* of a loop: behind all that its rounds read. No stage; nor has */
+  FORM_END,    /* … what stands before all that reads its results */
   FORM_COPY    /* `copied` (a view, a leaf, a kept node) stored to a slot or to a buffer of its own */
 } FormKind;
 
@@ -34,6 +40,7 @@ typedef struct {
   FormKind kind;
   Node anchor;          /* FORM_NODES: none for a map; FORM_PART, _FILL, _PUT, _SCATTER: the node; FORM_COPY: what is copied */
   uint32_t part;
+  int32_t loop;         /* in whose rounds it is computed, or -1 */
   int32_t to_slot;      /* FORM_COPY: the slot, or -1: the node's buffer */
   Shape shape;          /* of the par axes */
   Vec(Node) nodes;      /* computed at the par axes, in order (without the anchor) */
@@ -52,7 +59,9 @@ typedef struct {
   Shape rows;          /* the leading axes that all stages share */
   uint32_t row_rank;
   uint32_t operands;   /* at most as many buffers as this */
+  int32_t loop;
   bool open;           /* may take further stages */
+  bool mark;           /* a FORM_BEGIN or FORM_END: an order, no kernel */
   Vec(uint32_t) deps;  /* groups, with duplicates */
   uint32_t phase, place;
 } Group;
@@ -71,6 +80,8 @@ typedef struct {
   int32_t *buffer_of;   /* arena buffer of a node, -1 */
   int32_t *slot_buffer; /* by slot, -1 */
   bool *read_elsewhere; /* some stage other than the node's own reads it, or an output names it */
+  Loops loops;
+  int32_t *loop_begin, *loop_end; /* forms, by loop; -1 */
   Vec(Form) forms;
   Vec(Group) groups;
   uint32_t *mark;       /* of searches over stages */
@@ -89,10 +100,19 @@ void form_stages(Fuse *f);
 /* Does stage a depend on stage b (or is it b)? */
 bool form_depends(Fuse *f, uint32_t a, uint32_t b);
 void form_add_dep(Form *form, uint32_t dep);
+/* Stage `form` comes behind stage `dep`: where loops lie between them, the loops do. */
+void form_follow(Fuse *f, uint32_t form, uint32_t dep);
+
+/* The stage that makes n's value in the rounds of the loop, or -1. */
+int32_t form_making(const Fuse *f, Node n, int32_t loop);
 
 /* nest.c */
 void nest_build(Fuse *f, Form *form);
 Affine affine_memory(const Fuse *f, const Dims *dims, const IndexMap *map, bool slot);
+/* The place in memory of a carry's element: `slot` 0, 1, or -1: the one that this round reads, -2: that it writes. */
+Affine affine_carry(const Fuse *f, Node carry, const Dims *dims, const IndexMap *map, int slot);
+/* … and of a stack's element in this round; `map`: of the stacked value. */
+Affine affine_stack(const Fuse *f, Node stack, const IndexMap *map);
 Affine affine_zero(void);
 Affine affine_axis(uint32_t axis);
 bool affine_equal(const Affine *a, const Affine *b);

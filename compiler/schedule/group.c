@@ -103,7 +103,7 @@ static bool common_rows(const Fuse *f, const Form *t, const Group *g, Shape *row
 
 static bool may_enter(Fuse *f, const Form *t, uint32_t group, Shape *rows) {
   const Group *g = &f->groups.data[group];
-  if (!g->open || g->operands + t->operands > KERNEL_MAX_OPERANDS) return false;
+  if (!g->open || g->loop != t->loop || g->operands + t->operands > KERNEL_MAX_OPERANDS) return false;
   const bool scalars = shape_dims(f->g, g->rows)->rank == 0;
   if (scalars) {
     *rows = g->rows;
@@ -162,8 +162,9 @@ void group_forms(Fuse *f) {
     int64_t group = find_group(f, t, numbers, &rows);
     if (group < 0) {
       group = f->groups.count;
-      vec_push(&f->groups, ((Group){.rows = t->shape, .open = is_map(t) || is_row_reduction(t)}));
-      if (is_map(t) && !t->deps.count && !shape_dims(f->g, t->shape)->rank) numbers = group;
+      vec_push(&f->groups, ((Group){.rows = t->shape, .loop = t->loop, .open = is_map(t) || is_row_reduction(t),
+                                     .mark = t->kind == FORM_BEGIN || t->kind == FORM_END}));
+      if (t->loop < 0 && is_map(t) && !t->deps.count && !shape_dims(f->g, t->shape)->rank) numbers = group;
     } else {
       f->groups.data[group].rows = rows;
     }

@@ -37,6 +37,8 @@ static bool reshape_splits(const Graph *g, Node n) {
   return true;
 }
 
+static bool is_loop_value(Prim p) { return p == P_CARRY || p == P_LAST || p == P_STACK; }
+
 /* Is the node's value found in memory, dense and row-major? */
 static bool is_dense(const Fuse *f, Node n) { return f->kept[n.id] || node_prim(f->g, n) == P_SLOT; }
 
@@ -51,6 +53,7 @@ static void keep_operand(Fuse *f, Node n) {
   while (!is_dense(f, n)) {
     const Prim p = node_prim(f->g, n);
     const bool follows = p == P_TRANSPOSE || p == P_BROADCAST || p == P_SLICE || p == P_REVERSE || p == P_WINDOW ||
+                         p == P_ITEM ||
                          prim_is(p, K_IDENTITY) || (p == P_RESHAPE && reshape_splits(f->g, n));
     if (p == P_RESHAPE && !follows) { /* over dense memory a reshape is free */
       f->kept[node_in(f->g, n, 0).id] |= node_prim(f->g, node_in(f->g, n, 0)) != P_SLOT;
@@ -85,7 +88,30 @@ static bool keeps_always(const Graph *g, Node n) {
       if (node_attr(g, n)[3 * i + 2]) return true;
     return false;
   }
-  return prim_is(p, K_REDUCTION | K_OVERLAP | K_CONTRACTION) || p == P_CONCAT || p == P_SCATTER_ADD;
+  return prim_is(p, K_REDUCTION | K_OVERLAP | K_CONTRACTION) || p == P_CONCAT || p == P_SCATTER_ADD || is_loop_value(p);
+}
+
+/* What every round would compute again is kept before the loop, and what an item is part of: its index is then one of
+ * memory. */
+static void keep_before_loop(Fuse *f, Node n) {
+  for (uint32_t i = 0; i < node_data(f->g, n)->count; i++) {
+    const Node in = node_in(f->g, n, i);
+    const Prim p = node_prim(f->g, n);
+    if (p == P_LOOP || p == P_LAST || p == P_STACK || p == P_CARRY) continue;
+    Node bottom = in;
+    while (node_has(f->g, bottom, K_MOVEMENT) && node_prim(f->g, bottom) != P_CONCAT) bottom = node_in(f->g, bottom, 0);
+    if (p == P_ITEM ? true : loop_of(&f->loops, in) != loop_of(&f->loops, n) && !node_has(f->g, bottom, K_LEAF))
+      keep_operand(f, in);
+  }
+}
+
+/* What the rounds leave: made by a stage, which stores it. */
+static void keep_results(Fuse *f, Node n) {
+  if (node_prim(f->g, n) != P_LOOP && node_prim(f->g, n) != P_STACK) return;
+  for (uint32_t i = 0; i < node_data(f->g, n)->count; i++) {
+    const Node in = node_in(f->g, n, i);
+    if (node_has(f->g, in, K_ELEMENTWISE)) f->kept[in.id] = true;
+  }
 }
 
 static void measure(Fuse *f, Node n) {
@@ -158,6 +184,7 @@ void keep_decide(Fuse *f) {
     if (node_has(g, n, K_CONTRACTION))
       for (uint32_t i = 0; i < 2; i++) keep_operand(f, node_in(g, n, i));
     if (node_prim(g, n) == P_GATHER) keep_table(f, node_in(g, n, 0));
+    if (f->loops.list.count) keep_before_loop(f, n), keep_results(f, n);
     if (node_prim(g, n) == P_RESHAPE && !view_is_affine(f, n)) f->kept[node_in(g, n, 0).id] = true;
   }
   for (uint32_t id = 1; id < g->nodes.count; id++) { /* what is cheaper kept */

@@ -13,7 +13,13 @@
 #include "abi.h"
 #include "graph.h"
 
-#define KERNEL_MAX_AXES 10
+#define LOOP_MAX_DEPTH 2      /* loops within each other; deeper ones are written out */
+#define KERNEL_STAGE_AXES 10  /* of a stage */
+/* Behind a stage's axes an index has, while the schedule is made, a place for each loop around it: its round, and the
+ * round's lowest bit. In a kernel these strides are 0: its launches move the operands (Advance). */
+#define KERNEL_MAX_AXES (KERNEL_STAGE_AXES + 2 * LOOP_MAX_DEPTH)
+static inline unsigned axis_of_round(unsigned depth) { return KERNEL_STAGE_AXES + 2 * depth; }
+static inline unsigned axis_of_parity(unsigned depth) { return KERNEL_STAGE_AXES + 2 * depth + 1; }
 #define KERNEL_MAX_OPERANDS 64
 
 /* count, or count * the batch extent of data block `batch`. */
@@ -136,9 +142,26 @@ typedef struct {
   double flops_const, flops_batch; /* 2 * multiply-adds of contractions: const + batch * extent */
 } Kernel;
 
+/* How far an operand lies from its buffer's start: elements a round, and in odd rounds, of each loop around the launch. */
+typedef struct {
+  int64_t round[LOOP_MAX_DEPTH], odd[LOOP_MAX_DEPTH];
+} Advance;
+
+/* Launches whose loop it is, and loops in it, run `length` times; their phases are first .. last. */
+typedef struct {
+  int64_t length;
+  uint32_t parent;      /* the loop around it, numbered from 1; 0: none */
+  uint32_t depth;       /* 0: no loop around it */
+  uint32_t first_phase, last_phase;
+  bool waits;           /* all threads meet behind each round; else each keeps to its own share of all rounds */
+  Span span;
+} ScheduleLoop;
+
 typedef struct {
   uint32_t kernel;
   uint32_t phase;
+  uint32_t loop;           /* the innermost loop, numbered from 1; 0: none */
+  const Advance *advance;  /* one an operand; NULL: none moves */
   uint32_t operands[KERNEL_MAX_OPERANDS]; /* buffers */
   Span span;               /* a place of the user's source that it comes from */
   const char *title;       /* "contract dense_1 ..." for dumps and profiles */
@@ -161,6 +184,7 @@ typedef struct Schedule {
   const Graph *graph;
   Vec(Kernel) kernels;     /* distinct ones */
   Vec(Launch) launches;    /* sorted by phase; within a phase in order */
+  Vec(ScheduleLoop) loops;
   uint32_t phases;
   Vec(Buffer) buffers;
   Vec(uint32_t) output_buffer; /* one an output of the graph: the buffer of its node (UINT32_MAX for OUT_SLOT) */

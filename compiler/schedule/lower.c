@@ -119,7 +119,7 @@ static Graph *lower_products(const Graph *from) {
 }
 
 Graph *schedule_lower(const Graph *from) {
-  Graph *flat = loops_unroll(from, 0), *to = lower_products(flat);
-  graph_free(flat);
+  Graph *flat = loops_unroll(from, LOOP_MAX_DEPTH), *arranged = loops_arrange(flat), *to = lower_products(arranged);
+  graph_free(flat), graph_free(arranged);
   return to;
 }

@@ -93,6 +93,42 @@ Affine affine_memory(const Fuse *f, const Dims *dims, const IndexMap *map, bool 
   return a;
 }
 
+static uint32_t depth_of(const Fuse *f, uint32_t number) {
+  for (uint32_t i = 0; i < f->loops.list.count; i++)
+    if (f->loops.list.data[i].number == number) return f->loops.list.data[i].depth - 1;
+  DIAG_BUG(f->s->session, ((Span){0}), "a loop without an end");
+}
+
+Affine affine_carry(const Fuse *f, Node carry, const Dims *dims, const IndexMap *map, int slot) {
+  Affine a = affine_memory(f, dims, map, false), at = affine_zero();
+  const unsigned odd = axis_of_parity(depth_of(f, (uint32_t)node_attr(f->g, carry)[0]));
+  int64_t size = 1; /* of a place, or of an example's */
+  for (uint32_t i = 0; i < dims->rank; i++)
+    if (!dim_is_batch(dims->dims[i])) size *= dims->dims[i];
+  for (uint32_t i = 0; i < map->rank; i++) /* an example has two places */
+    if (dim_is_batch(dims->dims[i])) affine_add(f, &at, &map->index[i], size, -1);
+  affine_add(f, &a, &at, 1, -1);
+  if (slot == -1) a.stride[odd] = size;
+  if (slot == -2) a.stride[odd] = -size, a.offset += size;
+  if (slot > 0) a.offset += slot * size;
+  return a;
+}
+
+static Affine affine_round(const Fuse *f, uint32_t loop, int64_t length, bool reversed) {
+  Affine a = affine_axis(axis_of_round(depth_of(f, loop)));
+  if (reversed) a.stride[axis_of_round(depth_of(f, loop))] = -1, a.offset = length - 1;
+  return a;
+}
+
+Affine affine_stack(const Fuse *f, Node stack, const IndexMap *map) {
+  const Graph *g = f->g;
+  const int64_t axis = node_attr(g, stack)[0], *loop = node_attr(g, node_in(g, stack, 1));
+  IndexMap whole = {.rank = (uint8_t)(map->rank + 1)};
+  for (uint32_t i = 0; i < map->rank; i++) whole.index[i < axis ? i : i + 1] = map->index[i];
+  whole.index[axis] = affine_round(f, (uint32_t)loop[0], loop[1], node_attr(g, stack)[1] != 0);
+  return affine_memory(f, node_dims(g, stack), &whole, false);
+}
+
 static int32_t add_expr(Nest *b, Expr e) {
   for (uint32_t i = 0; i < b->stage->exprs.count; i++) { /* equal expressions once */
     const Expr *x = &b->stage->exprs.data[i];
@@ -136,11 +172,17 @@ static int64_t gather_stride(const Fuse *f, const Dims *dims, const IndexMap *ma
   return affine_memory(f, dims, &unit, slot).offset;
 }
 
+static int32_t load_at(Nest *b, Node n, const Dims *dims, const IndexMap *map, Affine at);
+
 /* A load of node n (kept, or a slot), dense in memory with `dims`, at `map`. */
 static int32_t make_load(Nest *b, Node n, const Dims *dims, const IndexMap *map) {
+  if (node_prim(b->f->g, n) == P_CARRY) return load_at(b, n, dims, map, affine_carry(b->f, n, dims, map, -1));
+  return load_at(b, n, dims, map, affine_memory(b->f, dims, map, node_prim(b->f->g, n) == P_SLOT));
+}
+
+static int32_t load_at(Nest *b, Node n, const Dims *dims, const IndexMap *map, Affine at) {
   Fuse *f = b->f;
   const bool slot = node_prim(f->g, n) == P_SLOT;
-  const Affine at = affine_memory(f, dims, map, slot);
   const uint32_t buffer = slot ? schedule_slot_buffer(f, (uint32_t)node_attr(f->g, n)[0])
                                                        : schedule_buffer(f, n);
   uint32_t i = 0;
@@ -290,6 +332,11 @@ static int32_t eval_view(Nest *b, Node n, const IndexMap *map) {
     affine_add(b->f, &r.index[attr[0]], &map->index[attr[0]], attr[3], -1);
     affine_add(b->f, &r.index[attr[0]], &map->index[attr[0] + 1], attr[4], -1);
     return eval(b, in, &r);
+  case P_ITEM:
+    for (uint32_t i = 0; i < r.rank; i++)
+      if (i != attr[1]) r.index[i] = map->index[i < attr[1] ? i : i - 1];
+    r.index[attr[1]] = affine_round(b->f, (uint32_t)attr[0], in_dims->dims[attr[1]], attr[2] != 0);
+    return eval(b, in, &r);
   case P_RESHAPE:
     if (b->f->kept[in.id] || node_prim(g, in) == P_SLOT) return make_load(b, in, node_dims(g, n), map);
     r = split_map(g, n, map);
@@ -310,6 +357,10 @@ static int32_t eval_body(Nest *b, Node n, const IndexMap *map) {
     return make_prim(b, p, d->type, x[0], x[1], x[2], d->span);
   }
   if (prim_is(p, K_IDENTITY)) return eval(b, node_in(g, n, 0), map);
+  if (p == P_LAST) { /* the place that one round more would read */
+    const Node loop = node_in(g, n, 0), carry = node_in(g, loop, (uint32_t)node_attr(g, n)[0]);
+    return load_at(b, carry, node_dims(g, n), map, affine_carry(b->f, carry, node_dims(g, n), map, (int)(node_attr(g, loop)[1] & 1)));
+  }
   if (prim_is(p, K_MOVEMENT)) return eval_view(b, n, map);
   if (p == P_GATHER) return eval_gather(b, n, map);
   const int64_t *attr = node_attr_count(g, n) ? node_attr(g, n) : NULL;
@@ -352,7 +403,7 @@ static void add_axes(Nest *b, const Dims *dims) {
 
 static uint32_t add_red(Nest *b, int64_t dim) {
   const uint32_t axis = b->stage->par + b->stage->red++;
-  if (axis >= KERNEL_MAX_AXES) DIAG_BUG(b->f->s->session, ((Span){0}), "a stage of more than %d axes", KERNEL_MAX_AXES);
+  if (axis >= KERNEL_STAGE_AXES) DIAG_BUG(b->f->s->session, ((Span){0}), "a stage of more than %d axes", KERNEL_STAGE_AXES);
   b->stage->axes[axis] = extent_of(dim);
   return axis;
 }
@@ -479,6 +530,12 @@ static void build_scatter(Nest *b, Node n) {
   vec_push(&b->form->store_buffers, schedule_buffer(b->f, n));
 }
 
+static Node loop_of_carry(const Fuse *f, Node carry) {
+  for (uint32_t i = 0; i < f->loops.list.count; i++)
+    if (f->loops.list.data[i].number == (uint32_t)node_attr(f->g, carry)[0]) return f->loops.list.data[i].token;
+  return NODE_NONE;
+}
+
 static void build_placed(Nest *b) {
   Fuse *f = b->f;
   const Graph *g = f->g;
@@ -500,6 +557,20 @@ static void build_placed(Nest *b) {
     for (uint32_t i = 0; i < dims->rank; i++) start[i] = node_attr(g, n)[3 * i], step[i] = node_attr(g, n)[3 * i + 2] + 1;
     store_placed(b, schedule_buffer(f, n), dims, start, step, eval(b, node_in(g, n, 0), &b->identity));
     break;
+  case FORM_START:
+  case FORM_NEXT: {
+    const bool start = b->form->kind == FORM_START;
+    const Node token = start ? NODE_NONE : loop_of_carry(f, n);
+    const Node value = start ? node_in(g, n, 0) : node_in(g, token, (uint32_t)(node_data(g, token)->count / 2 + node_attr(g, n)[1]));
+    const Affine at = affine_carry(f, n, dims, &b->identity, start ? 0 : -2);
+    add_store(b, schedule_buffer(f, n), &at, eval(b, value, &b->identity));
+    break;
+  }
+  case FORM_STACK: {
+    const Affine at = affine_stack(f, n, &b->identity);
+    add_store(b, schedule_buffer(f, n), &at, eval(b, node_in(g, n, 0), &b->identity));
+    break;
+  }
   default: { /* FORM_COPY */
     const uint32_t to = b->form->to_slot >= 0 ? schedule_slot_buffer(f, (uint32_t)b->form->to_slot) : schedule_buffer(f, n);
     const bool own = b->form->to_slot < 0 && f->kept[n.id]; /* the copy is what makes n kept: evaluate n, not a load of it */
@@ -513,6 +584,7 @@ void nest_build(Fuse *f, Form *form) {
   Nest b = {.f = f, .form = form, .stage = &form->stage};
   form->stage.before = form->stage.before2 = -1;
   form->stage.lane = form->stage.row = -1;
+  if (form->kind == FORM_BEGIN || form->kind == FORM_END) return;
   add_axes(&b, shape_dims(f->g, form->shape));
   if (form->kind == FORM_NODES) build_nodes(&b);
   else if (form->kind == FORM_SCATTER) build_scatter(&b, form->anchor);

@@ -2,6 +2,8 @@
  * there only if each thread reads what it wrote itself. Everything else waits for a barrier. */
 #include "fuse.h"
 
+#include <string.h>
+
 /* The axis that is cut: the first whose extent is not 1; -1 for a scalar. */
 static int cut_axis(const Dims *d) {
   for (uint32_t i = 0; i < d->rank; i++)
@@ -36,8 +38,20 @@ static bool same_cut(const Fuse *f, const Group *a, const Group *b, int *axis_a)
   return i >= 0 && j >= 0 && x->dims[i] == y->dims[j];
 }
 
-static bool form_in(const Fuse *f, int32_t form, uint32_t group) {
-  return form >= 0 && f->forms.data[form].kernel == group;
+/* Does the group make n, or a part of it? */
+static bool made_in(const Fuse *f, Node n, uint32_t group) {
+  for (uint32_t i = 0; f->form_of[n.id] >= 0 && i < f->form_count[n.id]; i++)
+    if (f->forms.data[(uint32_t)f->form_of[n.id] + i].kernel == group) return true;
+  return false;
+}
+
+/* Does the stage that makes n store index i of its cut axis to index i of n's? */
+static bool stores_own_share(const Fuse *f, Node n) {
+  switch (f->forms.data[f->form_of[n.id]].kind) {
+  case FORM_NODES: case FORM_COPY: return true;
+  case FORM_PART: return node_attr(f->g, n)[0] != cut_axis(node_dims(f->g, n)); /* beside each other within a share */
+  default: return false;
+  }
 }
 
 static bool writes_slot(const Fuse *f, const Group *g, uint32_t buffer) {
@@ -60,9 +74,7 @@ static bool needs_barrier(const Fuse *f, uint32_t group, uint32_t other) {
     const Form *t = &f->forms.data[g->forms.data[i]];
     for (uint32_t k = 0; k < t->accesses.count; k++) {
       const Access *a = &t->accesses.data[k];
-      const int32_t made = f->form_of[a->node.id];
-      if (!form_in(f, made, other)) continue;
-      if (f->forms.data[made].kind != FORM_NODES || !reads_own_share(f, a, axis)) return true;
+      if (made_in(f, a->node, other) && (!stores_own_share(f, a->node) || !reads_own_share(f, a, axis))) return true;
     }
   }
   for (uint32_t i = 0; i < o->forms.count; i++) { /* slots that o reads and g then overwrites */
@@ -75,21 +87,152 @@ static bool needs_barrier(const Fuse *f, uint32_t group, uint32_t other) {
   return false;
 }
 
-static void place(Fuse *f, uint32_t group, uint32_t *next) {
+/* ---- the order of one scope: the step, or a loop's round ----
+ *
+ * Loops have phases of their own: what a scope holds goes by turns, a turn of kernels, a turn of loops, each as early as
+ * what it needs allows. Behind a turn all threads wait. */
+
+typedef struct {
+  Fuse *f;
+  int32_t *turn;      /* of groups; -1: not known yet */
+  int32_t *loop_turn; /* of loops */
+  uint32_t next;
+} Turns;
+
+static int32_t turn_of(Turns *t, uint32_t group);
+
+/* Loops have odd turns. */
+static int32_t turn_of_loop(Turns *t, int32_t loop) {
+  if (t->loop_turn[loop] >= 0) return t->loop_turn[loop];
+  const Group *begin = &t->f->groups.data[t->f->forms.data[t->f->loop_begin[loop]].kernel];
+  int32_t turn = 1;
+  for (uint32_t i = 0; i < begin->deps.count; i++) {
+    const int32_t before = turn_of(t, begin->deps.data[i]);
+    if (before + 1 > turn) turn = before + 1;
+  }
+  turn |= 1;
+  return t->loop_turn[loop] = turn;
+}
+
+/* The loop that a mark ends, or -1. */
+static int32_t ended_loop(const Fuse *f, uint32_t group) {
+  for (uint32_t i = 0; i < f->loops.list.count; i++)
+    if (f->loop_end[i] >= 0 && f->forms.data[f->loop_end[i]].kernel == group) return (int32_t)i;
+  return -1;
+}
+
+/* Of a mark: the last turn that it stands for. */
+static int32_t turn_of(Turns *t, uint32_t group) {
+  const Group *g = &t->f->groups.data[group];
+  if (g->mark) {
+    const int32_t loop = ended_loop(t->f, group);
+    return loop < 0 ? -1 : turn_of_loop(t, loop); /* the scope's own beginning is behind everything */
+  }
+  if (t->turn[group] >= 0) return t->turn[group];
+  int32_t turn = 0;
+  for (uint32_t i = 0; i < g->deps.count; i++) {
+    const int32_t before = turn_of(t, g->deps.data[i]);
+    if (before > turn) turn = before;
+  }
+  turn += turn & 1;
+  return t->turn[group] = turn;
+}
+
+/* Kernels of one turn. */
+static void place(Turns *t, uint32_t group) {
+  Fuse *f = t->f;
   Group *g = &f->groups.data[group];
   if (g->place) return;
   for (uint32_t i = 0; i < g->deps.count; i++) {
-    place(f, g->deps.data[i], next);
-    const uint32_t phase = f->groups.data[g->deps.data[i]].phase + needs_barrier(f, group, g->deps.data[i]);
+    const uint32_t dep = g->deps.data[i];
+    const Group *d = &f->groups.data[dep];
+    if (d->mark || d->loop != g->loop || t->turn[dep] != t->turn[group]) continue;
+    place(t, dep);
+    const uint32_t phase = d->phase + needs_barrier(f, group, dep);
     if (phase > g->phase) g->phase = phase;
   }
-  g->place = ++*next;
+  g->place = ++t->next;
+}
+
+/* Does another thread's part of a round read what this one's handed on? */
+static bool carry_crosses(const Fuse *f, const Group *g, const Access *a) {
+  const uint32_t buffer = a->buffer;
+  for (uint32_t i = 0; i < f->groups.count; i++) {
+    const Group *w = &f->groups.data[i];
+    int axis;
+    if (w->mark || w->loop != g->loop || !writes_slot(f, w, buffer)) continue;
+    const bool scalar = cut_axis(cut_dims(f, g)) < 0, scalar_w = cut_axis(cut_dims(f, w)) < 0;
+    if (scalar && scalar_w) continue;
+    if (!same_cut(f, g, w, &axis) || !reads_own_share(f, a, axis)) return true;
+  }
+  return false;
+}
+
+static bool must_wait(const Fuse *f, int32_t loop, bool one_phase) {
+  if (!one_phase) return true;
+  for (uint32_t i = 0; i < f->loops.list.count; i++)
+    if (f->loops.list.data[i].parent == loop && f->loop_begin[i] >= 0) return true;
+  for (uint32_t i = 0; i < f->groups.count; i++) {
+    const Group *g = &f->groups.data[i];
+    for (uint32_t k = 0; k < g->forms.count && g->loop == loop && !g->mark; k++) {
+      const Form *t = &f->forms.data[g->forms.data[k]];
+      for (uint32_t a = 0; a < t->accesses.count; a++)
+        if (node_prim(f->g, t->accesses.data[a].node) == P_CARRY && carry_crosses(f, g, &t->accesses.data[a])) return true;
+    }
+  }
+  return false;
+}
+
+static uint32_t order_scope(Turns *t, int32_t scope, uint32_t phase);
+
+static uint32_t order_loop(Turns *t, int32_t loop, uint32_t phase) {
+  Fuse *f = t->f;
+  const LoopInfo *info = &f->loops.list.data[loop];
+  const uint32_t end = order_scope(t, loop, phase);
+  ScheduleLoop *l = &f->s->loops.data[loop];
+  *l = (ScheduleLoop){.length = info->length, .parent = (uint32_t)(info->parent + 1), .depth = info->depth - 1,
+                      .first_phase = phase, .last_phase = end > phase ? end - 1 : phase,
+                      .waits = must_wait(f, loop, end <= phase + 1), .span = node_data(f->g, info->token)->span};
+  return end;
+}
+
+static bool group_in_scope(const Group *g, int32_t scope) { return g->loop == scope && !g->mark; }
+
+/* Phases from `phase` on; the first that is free behind them. */
+static uint32_t order_scope(Turns *t, int32_t scope, uint32_t phase) {
+  Fuse *f = t->f;
+  int32_t last = 0;
+  for (uint32_t i = 0; i < f->groups.count; i++)
+    if (group_in_scope(&f->groups.data[i], scope) && turn_of(t, i) > last) last = turn_of(t, i);
+  for (uint32_t i = 0; i < f->loops.list.count; i++)
+    if (f->loops.list.data[i].parent == scope && f->loop_begin[i] >= 0 && turn_of_loop(t, (int32_t)i) > last)
+      last = turn_of_loop(t, (int32_t)i);
+  for (int32_t turn = 0; turn <= last; turn++) {
+    uint32_t end = phase;
+    for (uint32_t i = 0; i < f->groups.count && !(turn & 1); i++) {
+      Group *g = &f->groups.data[i];
+      if (!group_in_scope(g, scope) || t->turn[i] != turn) continue;
+      place(t, i);
+      if (phase + g->phase + 1 > end) end = phase + g->phase + 1;
+    }
+    for (uint32_t i = 0; i < f->groups.count && !(turn & 1); i++) /* they counted from 0 */
+      if (group_in_scope(&f->groups.data[i], scope) && t->turn[i] == turn) f->groups.data[i].phase += phase;
+    for (uint32_t i = 0; i < f->loops.list.count && turn & 1; i++)
+      if (f->loops.list.data[i].parent == scope && f->loop_begin[i] >= 0 && t->loop_turn[i] == turn)
+        end = order_loop(t, (int32_t)i, end);
+    phase = end;
+  }
+  return phase;
 }
 
 void phase_order(Fuse *f) {
-  uint32_t next = 0;
-  for (uint32_t i = 0; i < f->groups.count; i++) place(f, i, &next);
-  f->s->phases = 0;
+  Turns t = {.f = f, .turn = mem_alloc((f->groups.count + 1) * sizeof *t.turn),
+             .loop_turn = mem_alloc((f->loops.list.count + 1) * sizeof *t.loop_turn)};
+  memset(t.turn, -1, (f->groups.count + 1) * sizeof *t.turn);
+  memset(t.loop_turn, -1, (f->loops.list.count + 1) * sizeof *t.loop_turn);
+  for (uint32_t i = 0; i < f->loops.list.count; i++) vec_push(&f->s->loops, ((ScheduleLoop){0}));
+  f->s->phases = order_scope(&t, -1, 0);
   for (uint32_t i = 0; i < f->groups.count; i++)
-    if (f->groups.data[i].phase + 1 > f->s->phases) f->s->phases = f->groups.data[i].phase + 1;
+    if (f->groups.data[i].mark) f->groups.data[i].place = ++t.next;
+  free(t.turn), free(t.loop_turn);
 }

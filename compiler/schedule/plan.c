@@ -32,15 +32,59 @@ static void live(Buffer *b, uint32_t phase) {
   if (phase > b->last_phase) b->last_phase = phase;
 }
 
+/* The loop that both are in: numbered from 1, 0: none. */
+static uint32_t common_loop(const Schedule *s, uint32_t a, uint32_t b) {
+  for (; a; a = s->loops.data[a - 1].parent)
+    for (uint32_t c = b; c; c = s->loops.data[c - 1].parent)
+      if (a == c) return a;
+  return 0;
+}
+
+/* In whose rounds alone each buffer is used: there its life is part of a round. What a loop reads, hands on or leaves
+ * lives as long as the loop. */
+static uint32_t *buffer_homes(const Schedule *s) {
+  uint32_t *home = mem_alloc((s->buffers.count + 1) * sizeof *home);
+  for (uint32_t i = 0; i < s->buffers.count; i++) home[i] = UINT32_MAX;
+  for (uint32_t i = 0; i < s->launches.count; i++) {
+    const Launch *l = &s->launches.data[i];
+    for (uint32_t k = 0; k < s->kernels.data[l->kernel].operand_count; k++) {
+      uint32_t loop = l->loop, *own = &home[l->operands[k]];
+      if (node_prim(s->graph, s->buffers.data[l->operands[k]].node) == P_STACK && s->kernels.data[l->kernel].operand_written[k])
+        loop = loop ? s->loops.data[loop - 1].parent : 0;
+      *own = *own == UINT32_MAX ? loop : common_loop(s, *own, loop);
+    }
+  }
+  for (uint32_t i = 0; i < s->output_buffer.count; i++)
+    for (int k = 0; k < 2; k++) {
+      const uint32_t b = k ? s->weight_buffer.data[i] : s->output_buffer.data[i];
+      if (b != UINT32_MAX) home[b] = 0;
+    }
+  return home;
+}
+
+static void live_at(const Schedule *s, Buffer *b, uint32_t home, const Launch *l) {
+  uint32_t loop = l->loop;
+  if (loop == home) {
+    live(b, l->phase);
+    return;
+  }
+  while (s->loops.data[loop - 1].parent != home) loop = s->loops.data[loop - 1].parent;
+  live(b, s->loops.data[loop - 1].first_phase);
+  live(b, s->loops.data[loop - 1].last_phase);
+}
+
 void plan_memory(Fuse *f) {
   Schedule *s = f->s;
   Blocks regions[GRADC_MAX_BATCHES + 1] = {{0}}; /* [0]: what does not grow */
   int64_t top[GRADC_MAX_BATCHES + 1] = {0};
   for (uint32_t i = 0; i < s->buffers.count; i++) s->buffers.data[i].first_phase = UINT32_MAX, s->buffers.data[i].last_phase = 0;
+  uint32_t *home = buffer_homes(s);
   for (uint32_t i = 0; i < s->launches.count; i++) {
     const Launch *l = &s->launches.data[i];
-    for (uint32_t k = 0; k < s->kernels.data[l->kernel].operand_count; k++) live(&s->buffers.data[l->operands[k]], l->phase);
+    for (uint32_t k = 0; k < s->kernels.data[l->kernel].operand_count; k++)
+      live_at(s, &s->buffers.data[l->operands[k]], home[l->operands[k]], l);
   }
+  free(home);
   for (uint32_t i = 0; i < s->output_buffer.count; i++)
     for (int k = 0; k < 2; k++) { /* what the caller reads lives to the end */
       const uint32_t b = k ? s->weight_buffer.data[i] : s->output_buffer.data[i];

@@ -77,6 +77,14 @@ static void print_buffer(const Schedule *s, uint32_t i, Text *out) {
   else text_printf(out, "b%u", i);
 }
 
+static void print_loops(const Schedule *s, uint32_t loop, Text *out) {
+  for (; loop; loop = s->loops.data[loop - 1].parent) {
+    const ScheduleLoop *l = &s->loops.data[loop - 1];
+    text_printf(out, ", in loop %u: phases %u..%u, %lld rounds%s", loop, l->first_phase, l->last_phase, (long long)l->length,
+                l->waits ? "" : ", each thread by itself");
+  }
+}
+
 void schedule_print(const Schedule *s, Text *out) {
   text_printf(out, "%u phases, %u launches of %u kernels; arena %lld", s->phases, s->launches.count, s->kernels.count, (long long)s->arena);
   for (int i = 0; i < GRADC_MAX_BATCHES; i++)
@@ -86,7 +94,7 @@ void schedule_print(const Schedule *s, Text *out) {
   for (uint32_t i = 0; i < s->launches.count; i++) {
     const Launch *l = &s->launches.data[i];
     const Kernel *k = &s->kernels.data[l->kernel];
-    if (l->phase != phase) text_printf(out, "phase %u\n", phase = l->phase);
+    if (l->phase != phase) text_printf(out, "phase %u", phase = l->phase), print_loops(s, l->loop, out), text_add(out, "\n");
     const Place p = source_place(&s->session->sources, l->span.begin);
     text_printf(out, "  %s(", k->name);
     for (uint32_t o = 0; o < k->operand_count; o++) text_add(out, o ? ", " : ""), print_buffer(s, l->operands[o], out);

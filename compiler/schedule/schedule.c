@@ -13,6 +13,7 @@ uint32_t schedule_buffer(Fuse *f, Node n) {
     if (e.batch >= 0) size.batch = e.batch;
     if (!mem_mul(size.count, e.count, &size.count)) size.count = INT64_MAX / 16;
   }
+  if (node_prim(f->g, n) == P_CARRY && !mem_mul(size.count, 2, &size.count)) size.count = INT64_MAX / 16; /* affine_carry */
   vec_push(&f->s->buffers, ((Buffer){.type = (uint8_t)node_type(f->g, n), .shape = node_shape(f->g, n), .size = size, .node = n}));
   return (uint32_t)(f->buffer_of[n.id] = (int32_t)f->s->buffers.count - 1);
 }
@@ -50,7 +51,7 @@ static bool may_write_slot(Fuse *f, uint32_t writer, uint32_t buffer) {
 static void write_after_readers(Fuse *f, uint32_t writer, uint32_t buffer) {
   for (uint32_t i = 0; i < f->forms.count; i++)
     for (uint32_t k = 0; i != writer && k < f->forms.data[i].accesses.count; k++)
-      if (f->forms.data[i].accesses.data[k].buffer == buffer) form_add_dep(&f->forms.data[writer], i);
+      if (f->forms.data[i].accesses.data[k].buffer == buffer) form_follow(f, writer, i);
 }
 
 static int32_t node_expr(const Form *t, Node n) {
@@ -60,10 +61,44 @@ static int32_t node_expr(const Form *t, Node n) {
   return -1;
 }
 
+static IndexMap identity_of(const Fuse *f, Node n) {
+  IndexMap map = {.rank = (uint8_t)node_rank(f->g, n)};
+  for (uint32_t i = 0; i < map.rank; i++) map.index[i] = affine_axis(i);
+  return map;
+}
+
+/* What a round hands on and what is stacked, by the stages that make it. */
+static void store_results(Fuse *f) {
+  const Graph *g = f->g;
+  for (uint32_t k = 0; k < f->loops.list.count; k++) {
+    const LoopInfo *info = &f->loops.list.data[k];
+    for (uint32_t i = 0; i < info->carries; i++) {
+      const Node carry = loop_carry(g, info, i), next = loop_next(g, info, i);
+      const int32_t made = form_making(f, next, (int32_t)k);
+      if (made < 0 || f->uses[info->token.id] == UINT32_MAX) continue;
+      const IndexMap map = identity_of(f, next);
+      const Affine at = affine_carry(f, carry, node_dims(g, next), &map, -2);
+      Form *t = &f->forms.data[made];
+      vec_push(&t->stage.stores, ((Store){.at = at, .value = node_expr(t, next)}));
+      vec_push(&t->store_buffers, schedule_buffer(f, carry));
+    }
+    for (uint32_t id = info->token.id + 1; id < g->nodes.count; id++) {
+      const Node n = {id};
+      if (node_prim(g, n) != P_STACK || f->uses[id] == UINT32_MAX || !node_is(node_in(g, n, 1), info->token)) continue;
+      const int32_t made = form_making(f, node_in(g, n, 0), (int32_t)k);
+      if (made < 0) continue;
+      const IndexMap map = identity_of(f, node_in(g, n, 0));
+      const Affine at = affine_stack(f, n, &map);
+      Form *t = &f->forms.data[made];
+      vec_push(&t->stage.stores, ((Store){.at = at, .value = node_expr(t, node_in(g, n, 0))}));
+      vec_push(&t->store_buffers, schedule_buffer(f, n));
+    }
+  }
+}
+
 static void store_node(Fuse *f, Form *t, Node n, uint32_t buffer) {
   const Dims *dims = node_dims(f->g, n);
-  IndexMap map = {.rank = (uint8_t)dims->rank};
-  for (uint32_t i = 0; i < dims->rank; i++) map.index[i] = affine_axis(i);
+  const IndexMap map = identity_of(f, n);
   const Affine at = affine_memory(f, dims, &map, f->s->buffers.data[buffer].is_slot);
   vec_push(&t->stage.stores, ((Store){.at = at, .value = node_expr(t, n)}));
   vec_push(&t->store_buffers, buffer);
@@ -86,10 +121,10 @@ static void write_slots(Fuse *f) {
       if (f->forms.data[k].kind == FORM_COPY && f->forms.data[k].to_slot == (int32_t)o->slot) copy = k;
     if (copy == UINT32_MAX) {
       copy = f->forms.count;
-      vec_push(&f->forms, ((Form){.kind = FORM_COPY, .anchor = o->node, .to_slot = (int32_t)o->slot, .shape = node_shape(f->g, o->node), .anchor_expr = -1}));
+      vec_push(&f->forms, ((Form){.kind = FORM_COPY, .anchor = o->node, .loop = -1, .to_slot = (int32_t)o->slot, .shape = node_shape(f->g, o->node), .anchor_expr = -1}));
       f->mark = mem_resize(f->mark, f->forms.capacity * sizeof *f->mark);
       f->mark[copy] = 0;
-      form_add_dep(&f->forms.data[copy], (uint32_t)made);
+      form_follow(f, copy, (uint32_t)made);
       nest_build(f, &f->forms.data[copy]);
     }
     write_after_readers(f, copy, buffer);
@@ -153,12 +188,37 @@ static void store_kept(Fuse *f) {
   }
 }
 
-static uint16_t operand_of(Fuse *f, Kernel *k, Launch *l, uint32_t buffer, bool written) {
+/* The part of an index that the loops around the launch give; it becomes the operand's. */
+static Advance take_advance(Affine *at) {
+  Advance a = {{0}, {0}};
+  for (unsigned d = 0; d < LOOP_MAX_DEPTH; d++) {
+    a.round[d] = at->stride[axis_of_round(d)], a.odd[d] = at->stride[axis_of_parity(d)];
+    at->stride[axis_of_round(d)] = at->stride[axis_of_parity(d)] = 0;
+  }
+  return a;
+}
+
+/* Only memory is read by the round: what keep.c keeps before a loop sees to it. */
+static void check_rounds(const Fuse *f, const Stage *s, Span span) {
+  bool moves = false;
+  for (uint32_t i = 0; i < s->exprs.count; i++)
+    for (unsigned a = KERNEL_STAGE_AXES; a < KERNEL_MAX_AXES; a++) moves |= s->exprs.data[i].affine.stride[a] != 0;
+  for (uint32_t i = 0; i < s->loads.count; i++)
+    for (unsigned g = 0; g < s->loads.data[i].guard_count; g++)
+      for (unsigned a = KERNEL_STAGE_AXES; a < KERNEL_MAX_AXES; a++)
+        moves |= s->loads.data[i].guards[g].index.stride[a] != 0;
+  if (moves) DIAG_BUG(f->s->session, span, "a number of a stage depends on the round");
+}
+
+/* `advance`: of the launch's operands so far. */
+static uint16_t operand_of(Fuse *f, Kernel *k, Launch *l, uint32_t buffer, bool written, Affine *at, Advance *advance) {
+  const Advance own = take_advance(at);
   uint16_t i = 0;
-  while (i < k->operand_count && l->operands[i] != buffer) i++;
+  while (i < k->operand_count && (l->operands[i] != buffer || memcmp(&advance[i], &own, sizeof own))) i++;
   if (i == k->operand_count) {
     if (i == KERNEL_MAX_OPERANDS) DIAG_BUG(f->s->session, l->span, "a kernel of more than %d operands", KERNEL_MAX_OPERANDS);
     l->operands[i] = buffer;
+    advance[i] = own;
     k->operand_type[i] = f->s->buffers.data[buffer].type;
     k->operand_count++;
   }
@@ -198,7 +258,7 @@ static void count_flops(Kernel *k) {
 }
 
 static const char *title_of(Fuse *f, const Form *t) {
-  static const char *const kinds[] = {"map", "concat", "fill", "put", "scatter_add", "copy"};
+  static const char *const kinds[] = {"map", "concat", "fill", "put", "scatter_add", "start", "carry", "stack", "", "", "copy"};
   const char *word = t->kind == FORM_NODES && t->anchor.id ? prim_info(node_prim(f->g, t->anchor))->word : kinds[t->kind];
   if (t->kind == FORM_NODES && t->nodes.count)
     return arena_printf(&f->s->memory, "%s, %s", word, prim_info(node_prim(f->g, t->nodes.data[t->nodes.count - 1]))->word);
@@ -209,14 +269,19 @@ static const char *title_of(Fuse *f, const Form *t) {
 static void make_kernel(Fuse *f, const Group *g) {
   Kernel k = {.block = (uint8_t)g->row_rank};
   Form *first = &f->forms.data[g->forms.data[0]];
-  Launch l = {.phase = g->phase, .title = title_of(f, first), .span = node_data(f->g, first->anchor.id ? first->anchor : first->nodes.data[0])->span};
+  Advance *advance = ARENA_ARRAY(&f->s->memory, Advance, g->loop >= 0 ? KERNEL_MAX_OPERANDS : 1), none[KERNEL_MAX_OPERANDS];
+  if (g->loop < 0) memset(none, 0, sizeof none);
+  Launch l = {.phase = g->phase, .loop = (uint32_t)(g->loop + 1), .advance = g->loop < 0 ? NULL : advance, .title = title_of(f, first), .span = node_data(f->g, first->anchor.id ? first->anchor : first->nodes.data[0])->span};
   for (uint32_t i = 0; i < g->forms.count; i++) {
     Form *t = &f->forms.data[g->forms.data[i]];
     compact_loads(t);
+    if (g->loop >= 0) check_rounds(f, &t->stage, l.span);
     for (uint32_t j = 0; j < t->stage.loads.count; j++)
-      t->stage.loads.data[j].operand = operand_of(f, &k, &l, t->accesses.data[j].buffer, false);
+      t->stage.loads.data[j].operand = operand_of(f, &k, &l, t->accesses.data[j].buffer, false,
+                                                     &t->stage.loads.data[j].at, g->loop < 0 ? none : advance);
     for (uint32_t j = 0; j < t->stage.stores.count; j++)
-      t->stage.stores.data[j].operand = operand_of(f, &k, &l, t->store_buffers.data[j], true);
+      t->stage.stores.data[j].operand = operand_of(f, &k, &l, t->store_buffers.data[j], true,
+                                                      &t->stage.stores.data[j].at, g->loop < 0 ? none : advance);
     vec_push(&k.stages, t->stage);
     t->stage = (Stage){0}; /* the kernel owns its lists now */
   }
@@ -245,7 +310,7 @@ static void make_kernels(Fuse *f) {
   for (uint32_t i = 0; i < f->groups.count; i++) by_place[f->groups.data[i].place - 1] = i;
   for (uint32_t phase = 0; phase < f->s->phases; phase++)
     for (uint32_t i = 0; i < f->groups.count; i++)
-      if (f->groups.data[by_place[i]].phase == phase) make_kernel(f, &f->groups.data[by_place[i]]);
+      if (f->groups.data[by_place[i]].phase == phase && !f->groups.data[by_place[i]].mark) make_kernel(f, &f->groups.data[by_place[i]]);
   free(by_place);
 }
 
@@ -264,6 +329,10 @@ static Fuse *fuse_new(Schedule *s, const Machine *machine) {
   *f = (Fuse){.s = s, .g = g, .machine = machine, .uses = mem_zero(n, 4), .kept = mem_zero(n, 1), .inline_size = mem_zero(n, 4),
               .inline_leaves = mem_zero(n, 4), .costly = mem_zero(n, 1), .form_of = mem_alloc(n * 4), .form_count = mem_zero(n, 4), .buffer_of = mem_alloc(n * 4),
               .slot_buffer = mem_alloc(((size_t)g->slots.count + 1) * 4), .read_elsewhere = mem_zero(n, 1)};
+  f->loops = loops_find(g);
+  const size_t loops = f->loops.list.count + 1;
+  f->loop_begin = mem_alloc(loops * sizeof *f->loop_begin), f->loop_end = mem_alloc(loops * sizeof *f->loop_end);
+  memset(f->loop_begin, -1, loops * sizeof *f->loop_begin), memset(f->loop_end, -1, loops * sizeof *f->loop_end);
   memset(f->form_of, -1, n * 4);
   memset(f->buffer_of, -1, n * 4);
   memset(f->slot_buffer, -1, ((size_t)g->slots.count + 1) * 4);
@@ -279,6 +348,8 @@ static void fuse_free(Fuse *f) {
   for (uint32_t i = 0; i < f->groups.count; i++) vec_free(&f->groups.data[i].forms), vec_free(&f->groups.data[i].deps);
   vec_free(&f->forms), vec_free(&f->groups);
   free(f->uses), free(f->kept), free(f->inline_size), free(f->inline_leaves), free(f->costly), free(f->form_of), free(f->form_count);
+  loops_free(&f->loops);
+  free(f->loop_begin), free(f->loop_end);
   free(f->buffer_of), free(f->slot_buffer), free(f->read_elsewhere), free(f->mark);
   free(f);
 }
@@ -296,6 +367,7 @@ Schedule *schedule_graph(Session *session, const Graph *graph, const Machine *ma
   for (uint32_t i = 0; i < f->groups.count; i++) /* in order: registers are named before they are asked for */
     for (uint32_t k = 0; k < f->groups.data[i].forms.count; k++) resolve_loads(f, &f->forms.data[f->groups.data[i].forms.data[k]]);
   store_kept(f);
+  store_results(f);
   phase_order(f);
   make_kernels(f);
   name_outputs(f);
@@ -313,16 +385,23 @@ void schedule_free(Schedule *s) {
     }
     vec_free(&s->kernels.data[i].stages);
   }
-  vec_free(&s->kernels), vec_free(&s->launches), vec_free(&s->buffers), vec_free(&s->output_buffer), vec_free(&s->weight_buffer);
+  vec_free(&s->kernels), vec_free(&s->launches), vec_free(&s->loops), vec_free(&s->buffers), vec_free(&s->output_buffer), vec_free(&s->weight_buffer);
   arena_free(&s->memory);
   free(s);
+}
+
+int64_t schedule_rounds(const Schedule *s, const Launch *l) {
+  int64_t rounds = 1;
+  for (uint32_t loop = l->loop; loop; loop = s->loops.data[loop - 1].parent)
+    if (!mem_mul(rounds, s->loops.data[loop - 1].length, &rounds)) return INT64_MAX;
+  return rounds;
 }
 
 double schedule_flops(const Schedule *s, int64_t batch) {
   double flops = 0;
   for (uint32_t i = 0; i < s->launches.count; i++) {
     const Kernel *k = &s->kernels.data[s->launches.data[i].kernel];
-    flops += k->flops_const + k->flops_batch * (double)batch;
+    flops += (k->flops_const + k->flops_batch * (double)batch) * (double)schedule_rounds(s, &s->launches.data[i]);
   }
   return flops;
 }

@@ -10,13 +10,15 @@ typedef struct {
 } Machine;
 
 /* The graph as kernels want it: products with a vector become sums (they have no tile), outer products become maps; loops
- * are written out. A graph of the same slots and outputs. */
+ * too deep are written out, and each of the others is in one piece. A graph of the same slots and outputs. */
 Graph *schedule_lower(const Graph *graph);
 
 /* Never fails on a verified and lowered graph, which must outlive the schedule. */
 Schedule *schedule_graph(Session *session, const Graph *graph, const Machine *machine);
 void schedule_free(Schedule *schedule);
 void schedule_print(const Schedule *schedule, Text *out);
+/* How many times a launch runs in a step. */
+int64_t schedule_rounds(const Schedule *schedule, const Launch *launch);
 /* Multiply-adds x 2 of contractions for a batch extent. */
 double schedule_flops(const Schedule *schedule, int64_t batch);
 

@@ -95,7 +95,7 @@ static Value stack_all(Tracer *t, const Value *items, uint32_t count, Span span)
 
 static bool too_long(Tracer *t, int64_t count, Span span, const char *what) {
   if (count <= UNROLL_LIMIT) return false;
-  trace_limit(t, "long-loop", span, "`%s` over %lld parts has no meaning yet: at most %d are unrolled", what,
+  trace_limit(t, "long-loop", span, "`%s` over %lld parts has no meaning yet where its body must be written out: at most %d rounds are", what,
               (long long)count, UNROLL_LIMIT);
   return true;
 }
@@ -176,7 +176,7 @@ Value eval_scan(Tracer *t, Ast e, Env *env) {
   LoopBody body = {e, env};
   Value result;
   const uint32_t errors = t->s->errors;
-  if (count > UNROLL_SHORT && count <= UNROLL_LIMIT && rounds_try(t, &r, carry, scan_body, &body, &result)) return result;
+  if (count > UNROLL_SHORT && rounds_try(t, &r, carry, scan_body, &body, &result)) return result;
   if (t->s->errors != errors || too_long(t, count, node.span, "scan")) return value_poison();
   Value *yields = values_new(t, (uint32_t)count);
   bool any = false;
@@ -246,7 +246,7 @@ Value eval_iterate(Tracer *t, Ast e, Env *env) {
   if (limit < 0) limit = 0;
   const uint32_t errors = t->s->errors;
   Value whole;
-  if (limit > UNROLL_SHORT && limit <= UNROLL_LIMIT && iterate_as_loop(t, e, env, z, limit, &whole)) return whole;
+  if (limit > UNROLL_SHORT && iterate_as_loop(t, e, env, z, limit, &whole)) return whole;
   if (t->s->errors != errors || too_long(t, limit, node.span, "iterate")) return value_poison();
   Value going = value_bool(true, node.span);
   const NameState names = names_save(t);
