@@ -246,15 +246,17 @@ static Row *list(DIR *entries, size_t *count) {
   return rows;
 }
 
-/* The file that was written last stays, whatever its size. */
-static void make_room(const char *folder, int64_t most) {
+/* The file at `path`, just written, stays, whatever its size (the clock of the files is coarser than two writes). */
+static void make_room(const char *folder, const char *path, int64_t most) {
   DIR *entries = opendir(folder);
   if (!entries) return;
   size_t count;
   Row *rows = list(entries, &count);
   int64_t sum = 0;
   for (size_t i = 0; i < count; i++) sum += rows[i].bytes;
-  for (size_t i = 0; i + 1 < count && sum > most; i++) {
+  const char *slash = strrchr(path, '/'), *written = slash ? slash + 1 : path;
+  for (size_t i = 0; i < count && sum > most; i++) {
+    if (!strcmp(rows[i].name, written)) continue;
     unlinkat(dirfd(entries), rows[i].name, 0);
     sum -= rows[i].bytes;
   }
@@ -283,7 +285,7 @@ bool cache_write(const char *folder, const CacheKey *key, const CachePart *parts
   if (!ok && fd >= 0) unlink(beside);
   if (!ok) snprintf(why, why_size, "%s: %s", folder, strerror(error));
   free(payload);
-  if (ok) make_room(folder, most);
+  if (ok) make_room(folder, path, most);
   return ok;
 }
 

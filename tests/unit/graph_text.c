@@ -143,7 +143,7 @@ static const char *const faults[][2] = {
     {"%3 = contract %1 %1 {0, 1, 1, 1} : f32 [batch]",
      "line 6: %3 (contract): the shape is not that of the contraction"},
     {"%3 = contract %1 %1 {-9223372036854775808, 1} : f32 [batch]", "line 6: %3 (contract): nb or nk is out of range"},
-    {"out loss \"l\" %1 / %1", "output 0 (l): the sum must be an f64 scalar"},
+    {"out loss \"l\" %1 / %1", "output 0 (l): the sum must be f64"},
     {"%3 = extent {0} : f64 []\nout loss \"l\" %3", "output 0 (l): has no weight"},
     {"%3 = extent {0} : f64 []\nout metric \"m\" %3", ""},
     {"out slot 1 %1", "output 0 (): not the slot's type"},
