@@ -133,6 +133,8 @@ class CompiledModel(Mapping[str, np.ndarray]):
         self._states = {s.name.decode() for s in slots if s.kind == _STATE}
         self._inputs = (c.c_void_p * max(1, len(self._feeds)))()
         self._batch = (c.c_int64 * MAX_BATCHES)(1, 1, 1, 1)
+        self._counts = [1] * MAX_BATCHES  # what _batch holds, where reading is quick
+        self._inputs_at, self._batch_at = c.addressof(self._inputs), c.addressof(self._batch)
         self._results: dict = {}
         blocks, message, model = lib.gradc_batch_count(self._program), c.create_string_buffer(MESSAGE_SIZE), c.c_void_p()
         capacity = None if batch is None else (c.c_int64 * MAX_BATCHES)(*([batch] * blocks))
@@ -163,21 +165,23 @@ class CompiledModel(Mapping[str, np.ndarray]):
             raise GradcError(self._lib.gradc_message(self._model).decode() if self._model else "the model is closed")
 
     def _run(self, function: Any, values: Sequence[Any]) -> list:
-        kept, seen = [], [False] * MAX_BATCHES
-        for i, feed in enumerate(self._feeds):
-            if values[i] is None:
-                self._inputs[i] = None
+        kept, seen, inputs, counts = [], 0, self._inputs, self._counts
+        for i, (feed, value) in enumerate(zip(self._feeds, values)):
+            if value is None:
+                inputs[i] = None
                 continue
-            array = feed.take(values[i])
+            array = feed.take(value)
             kept.append(array)  # alive during the call
-            self._inputs[i] = array.__array_interface__["data"][0]
-            if feed.block is None:
+            inputs[i] = array.__array_interface__["data"][0]
+            block = feed.block
+            if block is None:
                 continue
-            if seen[feed.block] and self._batch[feed.block] != len(array):
-                raise ValueError(f"{feed.name}: {len(array)} examples beside {self._batch[feed.block]}")
-            seen[feed.block] = True
-            self._batch[feed.block] = len(array)
-        status = function(self._model, self._inputs, self._batch)
+            if counts[block] != len(array):
+                if seen >> block & 1:
+                    raise ValueError(f"{feed.name}: {len(array)} examples beside {counts[block]}")
+                counts[block] = self._batch[block] = len(array)
+            seen |= 1 << block
+        status = function(self._model, self._inputs_at, self._batch_at)
         if status:
             self._check(status)
         return kept
@@ -189,7 +193,7 @@ class CompiledModel(Mapping[str, np.ndarray]):
 
     def _outputs(self, entry: str) -> dict:
         """Copies of what the entry left. Their addresses stay the same as long as the batch does."""
-        key = (entry, *self._batch)
+        key = (entry, *self._counts)
         views = self._results.get(key)
         if views is None:
             views, tensor = {}, _Tensor()
