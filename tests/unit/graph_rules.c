@@ -90,6 +90,20 @@ static const Case cases[] = {
     {"log_mean_exp", "reduce_max x {1} : f32 [batch] | broadcast $1 {0} | sub x $2 | exp $3 | sum $4 {1} : f32 [batch] |"
      "const 4 : f32 [] | broadcast $6 : f32 [batch] | div $5 $7 : f32 [batch] | log $8 : f32 [batch]",
      "add(log(sum{1}(exp(sub(x, broadcast{0}(reduce_max{1}(x)))))), -1.38629)", 2},
+    {"log_slice", "exp x | slice $1 {0, -1, 1, 1, 1, 1} : f32 [batch, 1] | log $2 : f32 [batch, 1]", "slice{0 -1 1 1 1 1}(x)"},
+    {"log_moved_quotient",
+     "exp x | slice $1 {0, -1, 1, 1, 1, 1} : f32 [batch, 1] | abs y | slice $3 {0, -1, 1, 0, 1, 1} : f32 [batch, 1] |"
+     "div $2 $4 : f32 [batch, 1] | log $5 : f32 [batch, 1]",
+     "sub(slice{0 -1 1 1 1 1}(x), log(slice{0 -1 1 0 1 1}(abs(y))))", 1},
+    {"log_picked",
+     "iota : i32 [4] | broadcast $1 {1} : i32 [batch, 4] | slice i {0, -1, 1, 0, 1, 1} : i32 [batch, 1] | reshape $3 : i32 [batch] |"
+     "broadcast $4 {0} : i32 [batch, 4] | eq $5 $2 : bool [batch, 4] | exp x | const 0 : f32 [] | broadcast $8 |"
+     "select $6 $7 $9 | sum $10 {1} : f32 [batch] | log $11 : f32 [batch]",
+     "select(lt(0, sum{1}(cast_f32(eq(broadcast{1}(iota), broadcast{0}(reshape[batch](slice{0 -1 1 0 1 1}(i))))))), sum{1}(select("
+     "eq(broadcast{1}(iota), broadcast{0}(reshape[batch](slice{0 -1 1 0 1 1}(i)))), x, 0)), -inf)", 1},
+    {"variance", "mul x x | sum $1 {1} : f32 [batch] | const 4 : f32 [] | broadcast $3 : f32 [batch] | div $2 $4 : f32 [batch] |"
+     "sum x {1} : f32 [batch] | div $6 $4 : f32 [batch] | mul $7 $7 : f32 [batch] | sub $5 $8 : f32 [batch]",
+     "mul(sum{1}(mul(sub(x, broadcast{0}(mul(sum{1}(x), 0.25))), sub(x, broadcast{0}(mul(sum{1}(x), 0.25))))), 0.25)", 1},
     {"softmax", "exp x | sum $1 {1} : f32 [batch] | broadcast $2 {0} | div $1 $3",
      "div(exp(sub(x, broadcast{0}(select(is_finite(stop(reduce_max{1}(x))), stop(reduce_max{1}(x)), 0)))), "
      "broadcast{0}(sum{1}(exp(sub(x, broadcast{0}(select(is_finite(stop(reduce_max{1}(x))), stop(reduce_max{1}(x)), 0)))))))"},
