@@ -133,7 +133,8 @@ const GradcProgram *front_compile(Front *f, unsigned entries) {
 
 /* What became of each entry that has code. */
 static void tell_cache(const Front *f) {
-  static const char *const names[] = {"initialising", "training", "evaluation"};
+  static const char *const names[GRADC_ENTRY_COUNT] = {[GRADC_ENTRY_INIT] = "initialising", [GRADC_ENTRY_TRAIN] = "training",
+                                                       [GRADC_ENTRY_EVAL] = "evaluation", [GRADC_ENTRY_GRADIENT] = "gradient"};
   for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++) {
     const CompileStats stats = compiled_stats(f->compiled, (GradcEntryKind)kind, 1);
     if (!stats.cache || !*stats.cache) continue;

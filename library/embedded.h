@@ -9,7 +9,6 @@ typedef struct {
   size_t length;
 } EmbeddedFile;
 
-extern const EmbeddedFile embedded_files[];
-extern const size_t embedded_file_count;
+extern const EmbeddedFile embedded_files[]; /* ended by one without a path */
 
 #endif

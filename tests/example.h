@@ -76,7 +76,7 @@ static inline void example_parse(Example *e) {
 /* Calls `each` with every definition of the library that stands at the beginning of a line. */
 static inline void example_each(void (*each)(const Example *, void *), void *context) {
   Example *e = mem_zero(1, sizeof *e);
-  for (size_t f = 0; f < embedded_file_count; f++) {
+  for (size_t f = 0; embedded_files[f].path; f++) {
     const char *line = embedded_files[f].text;
     for (const char *end; *line; line = *end ? end + 1 : end) {
       end = strchr(line, '\n');

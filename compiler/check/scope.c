@@ -138,7 +138,7 @@ void scope_build(Session *s, Tree *tree, Ast file, const char *path, Scope *scop
   add_file(&r, here.source, file, path, (Name){0});
   for (uint32_t i = MAIN; i < scope->files.count; i++) read_imports(&r, i);
   for (uint32_t i = MAIN; i < scope->files.count; i++) check_clashes(&r, i);
-  for (size_t i = 0; i < embedded_file_count; i++) {
+  for (size_t i = 0; embedded_files[i].path; i++) {
     if (!embedded_files[i].length) continue;
     const Source *source =
         source_add(&s->sources, embedded_files[i].path, embedded_files[i].text, embedded_files[i].length, true);

@@ -34,7 +34,8 @@ endif()
 set(carried ${carried} ${PROJECT_SOURCE_DIR}/runtime/gradc.h ${PROJECT_SOURCE_DIR}/runtime/abi.h ${CMAKE_CURRENT_LIST_DIR}/model.py)
 set(carried_c ${PROJECT_BINARY_DIR}/runtime/carried.c)
 add_custom_command(OUTPUT ${carried_c}
-  COMMAND ${CMAKE_COMMAND} "-DFILES=${carried}" -DOUT=${carried_c} -P ${CMAKE_CURRENT_LIST_DIR}/carry.cmake
-  DEPENDS ${carried} ${CMAKE_CURRENT_LIST_DIR}/carry.cmake VERBATIM)
-gradc_module(gradc_build cli/build DEPS gradc_compiler)
-target_sources(gradc_build PRIVATE ${carried_c})
+  COMMAND ${CMAKE_COMMAND} "-DFILES=${carried}" -DOUT=${carried_c} -DHEADER=carried.h -DTYPE=CarriedFile
+    -DTABLE=carried_files -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+  DEPENDS ${carried} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
+gradc_module(gradc_artefact cli/artefact DEPS gradc_compiler)
+target_sources(gradc_artefact PRIVATE ${carried_c})
