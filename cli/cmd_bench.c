@@ -9,7 +9,6 @@
 
 #include "progress.h"
 #include "run.h"
-#include "synthetic.h"
 
 const uint8_t cmd_bench_options[] = {OPT_batch, OPT_threads, OPT_seconds, OPT_seed, OPT_set, OPT_dtype, OPT_cpu, OPT_no_cache, OPT_verbose, OPT_without, OPT_model,
                                      OPT_COUNT};
@@ -19,8 +18,6 @@ enum { WARM = 5, LEAST = 5, MOST = 5000 };
 typedef struct {
   Run run;
   int64_t batch[GRADC_MAX_BATCHES];
-  void **arrays;
-  int feeds;
   double first_step, step_median, step_min, forward_median, first_loss, last_loss;
 } Bench;
 
@@ -40,22 +37,6 @@ static double process_seconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_BOOTTIME, &now);
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec - (double)ticks / (double)sysconf(_SC_CLK_TCK);
-}
-
-static bool draw_batch(Bench *b) {
-  b->feeds = gradc_feed_count(b->run.program);
-  b->arrays = mem_zero((size_t)b->feeds + 1, sizeof *b->arrays);
-  for (int i = 0; i < b->feeds; i++) {
-    const GradcSlot *slot = gradc_feed(b->run.program, i);
-    int64_t count = 1;
-    for (int k = 0; k < slot->rank; k++) {
-      if (!mem_mul(count, slot->dims[k] < 0 ? b->batch[-1 - slot->dims[k]] : slot->dims[k], &count)) return false;
-    }
-    b->arrays[i] = mem_alloc((size_t)count * 8);
-    synthetic_fill((Type)slot->type, slot->classes, (uint32_t)i, count, b->arrays[i]);
-    b->run.inputs[i] = b->arrays[i];
-  }
-  return true;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -88,10 +69,7 @@ static bool run_bench(Bench *b) {
   const TrainPlan *plan = &run->front.program->plan;
   for (uint32_t i = 0; i < GRADC_MAX_BATCHES; i++) b->batch[i] = run->capacity[i] = plan->batch > 0 ? plan->batch : 64;
   if (!run_create(run, 1u << GRADC_ENTRY_INIT | 1u << GRADC_ENTRY_TRAIN, plan->seed)) return false;
-  if (!draw_batch(b)) {
-    front_fail(&run->front, NULL, "a batch of %lld rows is larger than any memory", (long long)b->batch[0]);
-    return false;
-  }
+  if (!run_synthetic(run, b->batch)) return false;
   gradc_progress(run->model)->steps = 1e6;
   if (gradc_train_step(run->model, run->inputs, b->batch) != GRADC_OK) {
     front_fail(&run->front, NULL, "%s", gradc_message(run->model));
@@ -104,7 +82,7 @@ static bool run_bench(Bench *b) {
   if (!measure(b, gradc_train_step, seconds, &b->step_median, &b->step_min)) return false;
   b->last_loss = step_loss(run->model);
   compile_entry(run->front.compiled, GRADC_ENTRY_EVAL);
-  for (int i = 0; i < b->feeds; i++) {
+  for (int i = 0; i < gradc_feed_count(run->program); i++) {
     if (gradc_feed(run->program, i)->kind == GRADC_SLOT_TARGET) run->inputs[i] = NULL;
   }
   gradc_eval(run->model, run->inputs, b->batch);
@@ -154,8 +132,6 @@ int cmd_bench(const Options *o) {
   int status = front_open(&b.run.front, o, true);
   if (!status) status = run_bench(&b) ? EXIT_DONE : EXIT_INPUT;
   if (!status) print(&b);
-  for (int i = 0; i < b.feeds; i++) free(b.arrays[i]);
-  free(b.arrays);
   run_close(&b.run);
   return status;
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "synthetic.h"
 #include "weights.h"
 
 void run_capacity(Run *run) {
@@ -54,7 +55,27 @@ int64_t run_rows(const Run *run, bool held) {
   return most;
 }
 
+bool run_synthetic(Run *run, const int64_t *batch) {
+  const int feeds = gradc_feed_count(run->program);
+  run->drawn = mem_zero((size_t)feeds + 1, sizeof *run->drawn);
+  for (int i = 0; i < feeds; i++) {
+    const GradcSlot *slot = gradc_feed(run->program, i);
+    int64_t count = 1, bytes;
+    bool fits = true;
+    for (int k = 0; k < slot->rank; k++) fits = fits && mem_mul(count, slot->dims[k] < 0 ? batch[-1 - slot->dims[k]] : slot->dims[k], &count);
+    if (!fits || !mem_mul(count, 8, &bytes)) {
+      front_fail(&run->front, NULL, "a batch of %lld rows is larger than any memory", (long long)batch[0]);
+      return false;
+    }
+    run->inputs[i] = run->drawn[i] = mem_alloc((size_t)bytes);
+    synthetic_fill((Type)slot->type, slot->classes, (uint32_t)i, count, run->drawn[i]);
+  }
+  return true;
+}
+
 void run_close(Run *run) {
+  for (int i = 0; run->drawn && run->drawn[i]; i++) free(run->drawn[i]);
+  free(run->drawn);
   gradc_free(run->model);
   for (uint32_t b = 0; b < GRADC_MAX_BATCHES; b++) dataset_free(run->data[b]);
   free(run->inputs);

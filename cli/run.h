@@ -14,6 +14,7 @@ typedef struct {
   GradcModel *model;
   int64_t capacity[GRADC_MAX_BATCHES]; /* rows a step of each block */
   const void **inputs;                 /* of a step; room for every feed */
+  void **drawn;                        /* run_synthetic's, or NULL */
 } Run;
 
 /* The smaller of the plan's batch and the rows there are, for each block; at least 1. */
@@ -29,6 +30,8 @@ bool run_evaluate(Run *run, Feeder *feeder, Figures *figures);
 int64_t run_rows(const Run *run, bool held);
 /* The second half of it: the instance alone, of run->program; false after a message. */
 bool run_instance(Run *run, uint64_t seed);
+/* A batch drawn from a fixed seed as `inputs`; false after a message. */
+bool run_synthetic(Run *run, const int64_t *batch);
 void run_close(Run *run);
 
 #endif

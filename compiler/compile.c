@@ -216,7 +216,7 @@ static bool entry_key(const Compiled *c, GradcEntryKind kind, CacheKey *key) {
   const Entry *e = &c->entries[kind];
   if (!o->cache) return false;
   Text text = {0};
-  text_printf(&text, "entry %d, buffers from %u, for %s, tiles %u %u\n", (int)kind, e->first_buffer, o->cpu ? o->cpu : "native",
+  text_printf(&text, "entry %d%s, buffers from %u, for %s, tiles %u %u\n", (int)kind, o->stamps ? " profiled" : "", e->first_buffer, o->cpu ? o->cpu : "native",
               o->tile_rows, o->tile_vectors);
   text_printf(&text, "vectors %u x %u, caches %lld %lld %lld\n", c->machine.vector_bytes, c->machine.vector_registers,
               (long long)c->machine.l1, (long long)c->machine.l2, (long long)c->machine.l3);
@@ -252,7 +252,8 @@ void compile_entry(Compiled *c, GradcEntryKind kind) {
   Entry *e = &c->entries[kind];
   if (!e->schedule || e->code) return;
   const double start = seconds_now();
-  const EmitOptions options = emit_options(&c->options);
+  EmitOptions options = emit_options(&c->options);
+  options.stamps = c->options.stamps && kind == GRADC_ENTRY_TRAIN;
   EmitResult parts[EMIT_MAX_PARTS] = {{0}};
   CacheKey key;
   const bool cached = entry_key(c, kind, &key);
@@ -385,6 +386,31 @@ CompileStats compiled_stats(const Compiled *c, GradcEntryKind entry, int64_t bat
   const Entry *e = &c->entries[entry];
   if (!e->schedule) return (CompileStats){0};
   return (CompileStats){schedule_flops(e->schedule, batch), e->schedule->kernels.count, e->schedule->launches.count, e->seconds, e->cache};
+}
+
+/* Rounds that read all of an operand; one that advances from round to round is read once by all of them together. */
+static double operand_rounds(const Schedule *s, const Launch *l, unsigned operand) {
+  double rounds = 1;
+  for (uint32_t at = l->loop; at; at = s->loops.data[at - 1].parent) {
+    const ScheduleLoop *loop = &s->loops.data[at - 1];
+    if (l->advance && l->advance[operand].round[loop->depth]) continue;
+    rounds *= (double)loop->length / (l->advance && l->advance[operand].odd[loop->depth] ? 2 : 1);
+  }
+  return rounds;
+}
+
+CompileLaunch compiled_launch(const Compiled *c, GradcEntryKind entry, uint32_t launch, int64_t batch) {
+  static const int sizes[] = {[TYPE_F32] = 4, [TYPE_F64] = 8, [TYPE_I32] = 4, [TYPE_BOOL] = 1};
+  const Schedule *s = c->entries[entry].schedule;
+  const Launch *l = &s->launches.data[launch];
+  const Kernel *k = &s->kernels.data[l->kernel];
+  CompileLaunch out = {.kernel = k->name, .title = l->title, .span = l->span, .rounds = schedule_rounds(s, l)};
+  out.flops = (k->flops_const + k->flops_batch * (double)batch) * (double)out.rounds;
+  for (uint32_t i = 0; i < k->operand_count; i++) {
+    const Buffer *b = &s->buffers.data[l->operands[i]];
+    out.bytes += (double)b->size.count * (b->size.batch >= 0 ? (double)batch : 1) * sizes[b->type] * operand_rounds(s, l, i);
+  }
+  return out;
 }
 
 void compiled_free(Compiled *c) {

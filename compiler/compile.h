@@ -12,6 +12,7 @@ typedef struct {
   const char *cpu;          /* NULL: the host's */
   const char *without;      /* passes switched off, separated by commas; or NULL */
   const char *cache;        /* the folder of compiled code (cache.h), or NULL: none */
+  bool stamps;              /* the training is emitted to be profiled (GradcFrame.stamp) */
   bool gradients;           /* the evaluation is of the losses' gradients (Program.gradient), not of the outputs */
   bool plan_only;           /* no entry is emitted, whatever `entries` says: for compiled_object */
   unsigned tile_rows, tile_vectors; /* 0: the compiler's choice; for tests */
@@ -69,6 +70,16 @@ typedef struct {
   const char *cache;    /* "off", "hit", "miss" (compiled and kept), or why it was not kept; valid as long as the program */
 } CompileStats;
 CompileStats compiled_stats(const Compiled *compiled, GradcEntryKind entry, int64_t batch);
+
+/* What an entry runs, in order, for a batch extent; of a launch inside loops, all rounds together. */
+typedef struct {
+  const char *kernel, *title; /* valid as long as the program */
+  Span span;                  /* a place of the source that it comes from, or none */
+  int64_t rounds;             /* how often it runs in a step */
+  double flops;               /* of its contractions */
+  double bytes;               /* of its operands, each counted once a round, or once where each round has its own part */
+} CompileLaunch;
+CompileLaunch compiled_launch(const Compiled *compiled, GradcEntryKind entry, uint32_t launch, int64_t batch);
 
 /* `gradc dump --after STAGE`: ast, trace, a pass by name, schedule, ir, asm. `entry` chooses the graph. False: no such
  * stage (their names are then in *out, one a line, with a line of purpose each). */

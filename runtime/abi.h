@@ -60,6 +60,10 @@ typedef struct GradcFrame {
   uint64_t draw;                       /* the step that random draws use: step while training, 0 in evaluation */
   void (*barrier)(struct GradcFrame *frame, int64_t thread); /* returns when all threads have come */
   void *team;                          /* the runtime's own */
+  /* Of code that is emitted to be profiled, and of no other: called by each thread before each launch, with its number, and
+   * after the last one, with their count. */
+  void (*stamp)(struct GradcFrame *frame, int64_t thread, int64_t launch);
+  void *stamps;                        /* the profiler's own */
 } GradcFrame;
 
 /* Every thread of the team calls the entry once with its number. `scratch`: the thread's own memory, 64-byte aligned. */

@@ -32,6 +32,11 @@ static void job_run(void *argument, int64_t thread, int64_t threads) {
 
 static void frame_barrier(GradcFrame *frame, int64_t thread) { gradc_team_barrier(frame->team); }
 
+void gradc_set_stamp(GradcModel *model, void (*stamp)(GradcFrame *, int64_t, int64_t), void *stamps) {
+  model->frame.stamp = stamp;
+  model->frame.stamps = stamps;
+}
+
 static void run_entry(GradcModel *model, GradcEntryKind kind) {
   const GradcEntryInfo *entry = &model->program->entries[kind];
   model->frame.steps = model->progress.steps;

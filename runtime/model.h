@@ -26,6 +26,9 @@ struct GradcModel {
 /* "training", ..: for sentences. */
 const char *gradc_entry_name(GradcEntryKind entry);
 
+/* For an instance of a program whose entries were emitted to be profiled: before any of them runs. */
+void gradc_set_stamp(GradcModel *model, void (*stamp)(GradcFrame *, int64_t thread, int64_t launch), void *stamps);
+
 static inline void *gradc_slot_data(const GradcModel *model, int64_t slot) {
   return (char *)model + model->slots[slot];
 }

@@ -7,6 +7,7 @@ typedef struct {
   const char *cpu;     /* NULL: the host's; "x86-64-v3", "x86-64-v4", … */
   const char *triple;  /* NULL: the host's */
   unsigned tile_rows, tile_vectors; /* 0: by the schedule; tests permute them */
+  bool stamps;         /* call frame->stamp before each launch and after the last */
   bool keep_ir, keep_asm; /* fill the texts below */
 } EmitOptions;
 

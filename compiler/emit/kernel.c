@@ -268,6 +268,15 @@ static void call_kernel(Entry *y, const Launch *l, V *kernels, uint32_t first_bu
   call_function(e, kernels[l->kernel], (V[]){y->frame, table, record, from, to, y->scratch}, 6);
 }
 
+/* To the profiler, where there is one. The kernels are the same as without. */
+static void call_stamp(Entry *y, int64_t launch) {
+  Emit *e = y->u->e;
+  if (!y->u->options->stamps) return;
+  V stamp = e_load(e, e->ptr, e_gep(e, e->i8, y->frame, e_i64(e, offsetof(GradcFrame, stamp))), 8);
+  LLVMTypeRef type = LLVMFunctionType(e->void_, (LLVMTypeRef[]){e->ptr, e->i64, e->i64}, 3, false);
+  LLVMBuildCall2(e->b, type, stamp, (V[]){y->frame, y->thread, e_i64(e, launch)}, 3, "");
+}
+
 void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels) {
   Emit *e = u->e;
   const Schedule *s = u->schedule;
@@ -290,9 +299,11 @@ void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels) {
     const bool met = close_loops(&y, l->loop);
     if (!met && i && l->phase != s->launches.data[i - 1].phase) call_barrier(&y);
     open_loops(&y, l->loop);
+    call_stamp(&y, i);
     call_kernel(&y, l, kernels, first_buffer);
   }
   close_loops(&y, 0);
+  call_stamp(&y, s->launches.count);
   LLVMBuildRetVoid(e->b);
   vec_free(&y.shares);
 }
