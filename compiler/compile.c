@@ -25,6 +25,7 @@
 
 typedef struct {
   Graph *graph;          /* optimised and lowered */
+  Flops flops;           /* of the graph before it was lowered */
   Schedule *schedule;
   uint32_t first_buffer; /* its rows of the program's buffer table */
   Loaded *code;
@@ -114,8 +115,9 @@ static Graph *optimise(const Graph *graph, const CompileOptions *options) {
 }
 
 /* A graph that later stages take: optimised, products of vectors taken apart, simplified once more. */
-static Graph *prepare(const Graph *graph, const CompileOptions *options) {
+static Graph *prepare(const Graph *graph, const CompileOptions *options, Flops *flops) {
   Graph *optimised = optimise(graph, options);
+  if (flops) *flops = graph_flops(optimised);
   Graph *lowered = schedule_lower(optimised);
   Graph *done = graph_rebuild(lowered, true);
   graph_free(optimised);
@@ -190,7 +192,7 @@ static void plan_entry(Compiled *c, Program *p, GradcEntryKind kind) {
   if (!graph) return;
   Entry *e = &c->entries[kind];
   GradcEntryInfo *info = &c->program.entries[kind];
-  e->graph = prepare(graph, &c->options);
+  e->graph = prepare(graph, &c->options, &e->flops);
   e->schedule = schedule_graph(c->session, e->graph, &c->machine);
   fill_buffers(c, e);
   fill_outputs(c, e, info);
@@ -385,7 +387,7 @@ const GradcProgram *compiled_program(const Compiled *c) { return &c->program; }
 CompileStats compiled_stats(const Compiled *c, GradcEntryKind entry, int64_t batch) {
   const Entry *e = &c->entries[entry];
   if (!e->schedule) return (CompileStats){0};
-  return (CompileStats){schedule_flops(e->schedule, batch), e->schedule->kernels.count, e->schedule->launches.count, e->seconds, e->cache};
+  return (CompileStats){e->flops.fixed + e->flops.each * (double)batch, e->schedule->kernels.count, e->schedule->launches.count, e->seconds, e->cache};
 }
 
 /* Rounds that read all of an operand; one that advances from round to round is read once by all of them together. */
@@ -462,7 +464,7 @@ static bool dump_graph(Session *s, Program *p, const CompileOptions *options, co
     return false;
   }
   const Machine machine = machine_of(options);
-  Graph *g = prepare(graph, options);
+  Graph *g = prepare(graph, options, NULL);
   Schedule *schedule = schedule_graph(s, g, &machine);
   if (ir || assembly) dump_code(schedule, options, assembly, out);
   else schedule_print(schedule, out);

@@ -188,6 +188,12 @@ void graph_print(const Graph *graph, Text *out);
 /* The graph of a text, or NULL with *error filled (line and reason; from the session's arena). */
 Graph *graph_parse(Session *session, const char *text, const char **error);
 
+/* flops.c: twice the multiply-adds of the contractions that outputs need, in all rounds of loops: fixed + each * batch. */
+typedef struct {
+  double fixed, each;
+} Flops;
+Flops graph_flops(const Graph *graph);
+
 /* verify.c: every rule of the graph; NULL, or what is wrong and at which node (from the session's arena). */
 const char *graph_verify(const Graph *graph);
 /* The same for one node; its inputs are taken to be right. */
