@@ -11,7 +11,7 @@
 #include "run.h"
 
 const uint8_t cmd_bench_options[] = {OPT_batch, OPT_threads, OPT_seconds, OPT_seed, OPT_set, OPT_dtype, OPT_cpu, OPT_no_cache, OPT_verbose, OPT_without, OPT_model,
-                                     OPT_COUNT};
+                                     OPT_no_warn, OPT_COUNT};
 
 enum { WARM = 5, LEAST = 5, MOST = 5000 };
 

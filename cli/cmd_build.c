@@ -11,7 +11,7 @@
 #include "weights.h"
 
 const uint8_t cmd_build_options[] = {OPT_out_build, OPT_emit, OPT_target, OPT_cpu_build, OPT_inference, OPT_weights_build, OPT_max_batch,
-                                     OPT_dtype, OPT_batch, OPT_seed, OPT_set, OPT_model, OPT_symbols, OPT_quiet, OPT_COUNT};
+                                     OPT_dtype, OPT_batch, OPT_seed, OPT_set, OPT_model, OPT_symbols, OPT_quiet, OPT_no_warn, OPT_COUNT};
 
 typedef enum { EMIT_SHARED, EMIT_STATIC, EMIT_OBJECT, EMIT_IR, EMIT_ASSEMBLY, EMIT_HEADER, EMIT_PYTHON, EMIT_KINDS } EmitKind;
 static const struct {

@@ -4,7 +4,7 @@
 #include "front.h"
 #include "render.h"
 
-const uint8_t cmd_check_options[] = {OPT_model, OPT_set, OPT_dtype, OPT_json, OPT_COUNT};
+const uint8_t cmd_check_options[] = {OPT_model, OPT_set, OPT_dtype, OPT_json, OPT_no_warn, OPT_COUNT};
 
 static int check_json(const Options *options) {
   Front f;

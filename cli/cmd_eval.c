@@ -8,7 +8,7 @@
 #include "weights.h"
 
 const uint8_t cmd_eval_options[] = {OPT_data, OPT_weights, OPT_batch, OPT_threads, OPT_seed, OPT_set, OPT_dtype, OPT_cpu, OPT_no_cache, OPT_verbose, OPT_model,
-                                    OPT_write_outputs, OPT_write_gradients, OPT_json, OPT_COUNT};
+                                    OPT_write_outputs, OPT_write_gradients, OPT_json, OPT_no_warn, OPT_COUNT};
 
 static void print(Run *run, const Figures *figures, bool held) {
   const int64_t rows = run_rows(run, held);

@@ -4,7 +4,7 @@
 #include "front.h"
 #include "grad.h"
 
-const uint8_t cmd_explain_options[] = {OPT_wrt, OPT_model, OPT_set, OPT_dtype, OPT_COUNT};
+const uint8_t cmd_explain_options[] = {OPT_wrt, OPT_model, OPT_set, OPT_dtype, OPT_no_warn, OPT_COUNT};
 
 /* Outputs of the gradient graph whose names fit; a pattern without one is the user's slip. */
 static int explain(Front *f, const char *pattern, Text *out) {

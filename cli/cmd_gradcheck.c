@@ -18,7 +18,7 @@
 #include "run.h"
 #include "synthetic.h"
 
-const uint8_t cmd_gradcheck_options[] = {OPT_data, OPT_batch, OPT_wrt, OPT_seed, OPT_set, OPT_model, OPT_quiet, OPT_COUNT};
+const uint8_t cmd_gradcheck_options[] = {OPT_data, OPT_batch, OPT_wrt, OPT_seed, OPT_set, OPT_model, OPT_quiet, OPT_no_warn, OPT_COUNT};
 
 static const double tolerance = 1e-7; /* of the largest gradient */
 enum { DIRECTIONS = 2, ALL_BELOW = 24, SAMPLES = 12, ROWS = 4 };

@@ -10,7 +10,7 @@
 #include "weights.h"
 
 const uint8_t cmd_predict_options[] = {OPT_data, OPT_weights, OPT_out_csv, OPT_batch, OPT_threads, OPT_seed, OPT_set, OPT_dtype, OPT_cpu, OPT_no_cache, OPT_verbose,
-                                       OPT_model, OPT_COUNT};
+                                       OPT_model, OPT_no_warn, OPT_COUNT};
 
 typedef struct {
   Run run;

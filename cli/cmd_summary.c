@@ -5,7 +5,7 @@
 #include "front.h"
 #include "gradc.h"
 
-const uint8_t cmd_summary_options[] = {OPT_batch, OPT_threads, OPT_set, OPT_dtype, OPT_cpu, OPT_model, OPT_json, OPT_COUNT};
+const uint8_t cmd_summary_options[] = {OPT_batch, OPT_threads, OPT_set, OPT_dtype, OPT_cpu, OPT_model, OPT_json, OPT_no_warn, OPT_COUNT};
 
 typedef struct {
   Front *f;

@@ -9,6 +9,7 @@
 
 #include "near.h"
 #include "render.h"
+#include "warnings.h"
 
 static bool use_color(void) { return isatty(STDERR_FILENO) && !getenv("NO_COLOR"); }
 
@@ -92,6 +93,18 @@ static void find_wants(Front *f) {
   }
 }
 
+static bool take_quiet(Front *f, const Options *o) {
+  for (uint32_t i = 0; i < o->no_warn.count; i++) {
+    const char *near = NULL, *unknown = warnings_quiet(&f->session, o->no_warn.data[i], &near);
+    if (!unknown) continue;
+    fprintf(stderr, "gradc: --no-warn: there is no warning `%s`\n", unknown);
+    if (near) fprintf(stderr, "hint: did you mean `%s`?\n", near);
+    else fprintf(stderr, "hint: `gradc check --help` lists the warnings\n");
+    return false;
+  }
+  return true;
+}
+
 static bool read_type(const char *word, Type *type) {
   *type = TYPE_F32;
   if (!word || !strcmp(word, "f32")) return true;
@@ -109,7 +122,7 @@ int front_prepare(Front *f, const Options *o, bool train) {
   f->compile.without = o->without;
   if (!o->no_cache && cache_folder(f->cache)) f->compile.cache = f->cache;
   f->folder = folder_of(&f->arena, o->path);
-  if (!read_type(o->dtype, &t->float_type) || !take_overrides(f, o)) return EXIT_USAGE;
+  if (!read_type(o->dtype, &t->float_type) || !take_overrides(f, o) || !take_quiet(f, o)) return EXIT_USAGE;
   return EXIT_DONE;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "near.h"
+#include "warnings.h"
 
 typedef enum { KIND_FLAG, KIND_TEXT, KIND_LIST, KIND_COUNT, KIND_SEED } OptionKind;
 typedef struct {
@@ -85,7 +86,7 @@ static bool store(const OptionRow *row, const char *value, Options *o) {
     case KIND_TEXT: *(const char **)field = value; return true;
     case KIND_COUNT: return read_count(row, value, 1, field);
     case KIND_SEED: return read_count(row, value, 0, field);
-    case KIND_LIST: vec_push(&o->set, value); return true;
+    case KIND_LIST: vec_push((Words *)field, value); return true;
   }
   return false;
 }
@@ -149,7 +150,7 @@ bool options_parse(const Command *command, int count, char **words, Options *o) 
   return false;
 }
 
-void options_free(Options *options) { vec_free(&options->set); }
+void options_free(Options *options) { vec_free(&options->set), vec_free(&options->no_warn); }
 
 static void help_all(void) {
   printf("gradc: a compiler for neural networks\nusage: gradc COMMAND MODEL.nn [options]\n\n");
@@ -173,6 +174,11 @@ static void help_option(const OptionRow *row) {
   printf("\n");
 }
 
+static void help_warnings(void) {
+  printf("\nWarnings, which `--no-warn NAME` or a comment `# no-warn: NAME` on the line switches off:\n\n");
+  for (const WarningRow *row = warning_rows(); row->name; row++) printf("  %-24s %s\n", row->name, row->what);
+}
+
 void options_help(const Command *command) {
   if (!command) {
     help_all();
@@ -180,4 +186,5 @@ void options_help(const Command *command) {
   }
   printf("gradc %s: %s\nusage: gradc %s%s [options]\n\n", command->name, command->line, command->name, command->alone ? "" : " MODEL.nn");
   for (const uint8_t *id = command->options; *id != OPT_COUNT; id++) help_option(&rows[*id]);
+  if (command->run == cmd_check) help_warnings();
 }

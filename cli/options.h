@@ -9,11 +9,13 @@
 
 enum { EXIT_DONE = 0, EXIT_INPUT = 1, EXIT_USAGE = 2 }; /* and 70, by DIAG_BUG */
 
+typedef Vec(const char *) Words;
+
 typedef struct {
   const char *path;          /* MODEL.nn */
   const char *model, *dtype, *data, *weights, *out, *cpu, *after, *entry, *without, *wrt, *emit, *target,
              *write_outputs, *write_gradients, *write_trajectory;
-  Vec(const char *) set;
+  Words set, no_warn;
   int64_t seed;              /* -1: not given */
   int64_t epochs, steps, batch, threads, seconds, max_batch; /* 0: not given */
   bool no_cache, clear, verbose, no_shuffle, print_config, quiet, json, resume, inference, symbols;

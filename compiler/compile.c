@@ -22,6 +22,7 @@
 #include "passes.h"
 #include "schedule.h"
 #include "vec.h"
+#include "warnings.h"
 
 typedef struct {
   Graph *graph;          /* optimised and lowered */
@@ -82,6 +83,7 @@ static bool parse_file(Session *s, Tree *tree, const char *path, Ast *file) {
     diag_hint(s, d, "the first argument is the model, a `.nn` file");
     return false;
   }
+  warnings_check_comments(s, source);
   *file = parse_source(s, tree, source);
   return !s->errors;
 }

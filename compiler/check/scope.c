@@ -6,6 +6,7 @@
 #include "embedded.h"
 #include "near.h"
 #include "parse.h"
+#include "warnings.h"
 
 enum { LIBRARY = 0, MAIN = 1, IMPORT_LIMIT = 256 };
 
@@ -72,6 +73,7 @@ static uint32_t read_import(Reader *r, const AstNode *node, const char *path, Na
     diag_error(r->s, "too-many-files", node->span, "more than %d imported files", IMPORT_LIMIT);
     return SCOPE_NONE;
   }
+  warnings_check_comments(r->s, source);
   const uint32_t errors = r->s->errors;
   const Ast root = parse_source(r->s, r->tree, source);
   if (r->s->errors > errors) r->scope->incomplete = true;

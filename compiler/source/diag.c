@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "warnings.h"
+
 static const char *format_text(Session *s, const char *format, va_list args) {
   va_list again;
   va_copy(again, args);
@@ -24,11 +26,17 @@ static bool said_before(const Session *s, DiagKind kind, const char *slug, Span 
   return false;
 }
 
+static bool is_quiet(const Session *s, const char *slug, Span span) {
+  const int number = warning_find(slug, strlen(slug));
+  if (number < 0) DIAG_BUG(s, span, "warnings.def has no `%s`", slug);
+  return warning_is_quiet(s, number, span);
+}
+
 /* A dropped diagnostic is made all the same, outside the list: the caller may add to it. */
 static Diag *add(Session *s, DiagKind kind, const char *slug, Span span, const char *format, va_list args) {
   Diag *d = ARENA_NEW(&s->arena, Diag);
   *d = (Diag){.kind = kind, .slug = slug, .span = span, .text = format_text(s, format, args)};
-  if (said_before(s, kind, slug, span)) return d;
+  if (said_before(s, kind, slug, span) || (kind == DIAG_WARNING && is_quiet(s, slug, span))) return d;
   uint32_t *count = kind == DIAG_WARNING ? &s->warnings : &s->errors;
   if ((*count)++ >= (s->max_errors ? s->max_errors : 20)) return d;
   if (s->last_diag)

@@ -42,11 +42,13 @@ typedef struct Session {
   Diag *diags, *last_diag;
   uint32_t errors, warnings; /* limits count as errors */
   uint32_t max_errors;       /* 0: 20; more are counted, not kept */
+  uint64_t quiet;            /* a bit for each row of warnings.def: those that are switched off */
 } Session;
 
 /* Each returns the diagnostic, never NULL. A second error with the same slug at the same place is dropped (a dummy is
  * returned), so that an error is said once. */
 Diag *diag_error(Session *s, const char *slug, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The slug is one of warnings.def; a dummy is returned where it is switched off (warnings.h). */
 Diag *diag_warning(Session *s, const char *slug, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* "… has no meaning yet": the language has it, this version does not. */
 Diag *diag_limit(Session *s, const char *slug, Span span, const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -277,21 +277,6 @@ static Value run_metric(Tracer *t, const Closure *c, const Value *args, Span spa
   return out;
 }
 
-/* A loss of logits that is given probabilities learns badly and says nothing; so this does. */
-static void check_probabilities(Tracer *t, const Closure *c, const Value *args, Span span) {
-  static const char *const logits[] = {"cross_entropy", "softmax", "log_softmax", "bce_logits", "focal"};
-  const Span at = ast_node(t->tree, c->ast)->span;
-  if (at.begin < t->library.begin || at.begin >= t->library.end || span.begin >= t->library.begin) return;
-  if (args[0].kind != V_TENSOR || !args[0].exact) return;
-  for (size_t i = 0; i < sizeof logits / sizeof *logits; i++) {
-    if (strcmp(closure_name(t, c), logits[i])) continue;
-    Diag *d = trace_warning(t, "probabilities-as-logits", span,
-                            "`%s` takes scores of any size, and is given probabilities", logits[i]);
-    note_value(t, d, args[0], span, "the argument");
-    diag_hint(t->s, d, "leave out the softmax or sigmoid before it");
-  }
-}
-
 static Value *apart(Tracer *t, const Closure *c, const Value *args) {
   Param params[PARAM_LIMIT];
   const uint32_t n = closure_params(t, c, params, PARAM_LIMIT);
@@ -313,8 +298,9 @@ static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
     diag_hint(t->s, d, "a definition that calls itself needs an `if` on a value known while compiling that ends it");
     return value_poison();
   }
-  check_probabilities(t, c, args, span);
+  suspect_call(t, c, args, span);
   vec_push(&t->calls, ((CallSite){span, closure_name(t, c), c->ast}));
+  suspect_origin(t);
   Value out;
   const bool own = kind == AST_FN && ast_child(t->tree, c->ast, FN_gradient).id;
   if (own && t->graph_index == GRAPH_TRAIN) args = apart(t, c, args); /* to be differentiated by */
@@ -329,6 +315,7 @@ static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
   if (own && !value_bad(out))
     out = run_gradient(t, c, args, out, span);
   t->calls.count--;
+  suspect_origin(t);
   if (out.kind == V_TENSOR)
     out.span = span, out.exact = c->kind == C_DEFINITION && gives_probabilities(closure_name(t, c));
   return out;

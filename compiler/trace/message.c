@@ -4,13 +4,12 @@
 
 #include "tracer.h"
 
-static bool in_library(Tracer *t, Span span) {
+bool in_library(Tracer *t, Span span) {
   const Place place = source_place(&t->s->sources, span.begin);
   return place.source && place.source->embedded;
 }
 
-/* The innermost call that the user wrote; NULL where all of the way is the user's own. */
-static const CallSite *user_call(Tracer *t) {
+const CallSite *user_call(Tracer *t) {
   for (uint32_t i = t->calls.count; i-- > 0;) {
     const Span span = t->calls.data[i].span;
     if (!span_is_none(span) && !in_library(t, span)) return &t->calls.data[i];

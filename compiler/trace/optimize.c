@@ -450,9 +450,7 @@ void train_trace(Tracer *t, Node total) {
     const Slot *slot = &t->graph->slots.data[list[i]->slot];
     if (!type_is_float(slot->type)) continue;
     if (!gradients[i].id) {
-      Diag *d = trace_warning(t, "untrained", slot->span, "`%s` has no influence on the loss: it stays as it starts",
-                              slot->name);
-      (void)d;
+      suspect_untrained(t, list[i]);
       continue;
     }
     gradients[used] = gradients[i], list[used++] = list[i];

@@ -93,6 +93,7 @@ static void trace_training(Tracer *t) {
     return;
   }
   train_plan(t);
+  suspect_model(t);
   add_terms(t, true);
   const Node total = losses_total(t, NULL);
   gradient_graph(t, total);
@@ -154,6 +155,7 @@ static void tracer_free(Tracer *t) {
   vec_free(&t->instances);
   map_free(&t->instance_ids);
   vec_free(&t->calls);
+  vec_free(&t->origins);
   map_free(&t->marked);
   map_free(&t->const_values);
   vec_free(&t->consts);
@@ -201,6 +203,7 @@ Program *trace_program(Session *s, Tree *tree, Ast file, const char *path, Trace
     if (!s->errors || options->no_train) trace_evaluation(&t);
     if (!s->errors && options->no_train) train_plan(&t);
     data_trace(&t);
+    if (!s->errors && !options->no_train) suspect_unused(&t);
     for (int i = GRAPH_TRAIN; i <= GRAPH_EVAL; i++) limit_batch_axes(&t, t.graphs[i]);
     take_graph(&t, GRAPH_INIT, &program->init);
     take_graph(&t, GRAPH_EVAL, &program->eval);

@@ -189,6 +189,13 @@ typedef struct {
   Span span;
 } Rule; /* a gradient that a function gives, and the one of its value */
 
+/* Nodes of the training graph from `first` on were made in this call of the user's. */
+typedef struct {
+  uint32_t first;
+  bool inside;   /* by code of the library that it led to */
+  CallSite site; /* no name: in none */
+} Origin;
+
 struct Tracer {
   Session *s;
   Tree *tree;
@@ -215,6 +222,7 @@ struct Tracer {
   Vec(Instance *) instances;
   Map instance_ids; /* hash of the path -> index */
   Vec(CallSite) calls;
+  Vec(Origin) origins;
   Map marked;       /* names that `grad` differentiates by: hash of source and name */
   Map const_values; /* definition -> index in consts; in work: UINT32_MAX - 1 */
   Vec(Value) consts;
@@ -266,6 +274,22 @@ Diag *trace_warning(Tracer *t, const char *slug, Span span, const char *format, 
 void note_value(Tracer *t, Diag *d, Value v, Span at, const char *what);
 const char *text_of(Tracer *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static inline const char *name_of(Tracer *t, Name name) { return name_text(&t->s->names, name); }
+
+/* The innermost call that the user wrote; NULL where all of the way is the user's own. */
+const CallSite *user_call(Tracer *t);
+bool in_library(Tracer *t, Span span);
+
+/* ---- suspect.c: warnings of what is silently wrong ---- */
+/* Before a call: what its arguments show. */
+void suspect_call(Tracer *t, const Closure *c, const Value *args, Span span);
+/* Notes that nodes are made in another call from here on. */
+void suspect_origin(Tracer *t);
+/* A parameter that the loss does not depend on. */
+void suspect_untrained(Tracer *t, const Owned *o);
+/* The training graph's forward part, once the model is walked. */
+void suspect_model(Tracer *t);
+/* Both graphs, when they are whole. */
+void suspect_unused(Tracer *t);
 
 /* ---- shape.c ---- */
 /* Brings tensors to one example shape and one batchedness; scalars that the builder broadcasts stay unless `full`. */

@@ -138,11 +138,11 @@ static void test_code_points(void **state) {
   Session s = {0};
   const Source *a = add(&s, "a.nn", "\tlet σ = θθ + 1");
   diag_error(&s, "x", span_of(a, "θθ"), "names");
-  diag_warning(&s, "x", (Span){a->base + a->length, a->base + a->length}, "end");
+  diag_warning(&s, "untrained", (Span){a->base + a->length, a->base + a->length}, "end");
   assert_rendered(&s, "a.nn:1:11: error: names [x]\n"
                       "   1 |     let σ = θθ + 1\n"
                       "     |             ^^\n"
-                      "a.nn:1:19: warning: end [x]\n"
+                      "a.nn:1:19: warning: end [untrained]\n"
                       "   1 |     let σ = θθ + 1\n"
                       "     |                   ^\n"
                       "1 error, 1 warning\n");
@@ -246,7 +246,7 @@ static void test_json(void **state) {
   Diag *d = diag_error(&s, "x", (Span){a->base + 4, a->base + 7}, "a \"tab\":\t, a byte: \xff");
   diag_note(&s, d, (Span){0}, "note");
   diag_hint(&s, d, "hint\n\x01");
-  diag_warning(&s, "y", (Span){0}, "no place");
+  diag_warning(&s, "untrained", (Span){0}, "no place");
   render_json(&s, &out);
   assert_string_equal(
       text_get(&out),
@@ -254,7 +254,7 @@ static void test_json(void **state) {
       "column\":2,"
       "\"text\":\"a \\\"tab\\\":\\t, a byte: \\ufffd\",\"label\":null,\"notes\":[{\"file\":null,\"line\":null,"
       "\"column\":null,\"end_line\":null,\"end_column\":null,\"text\":\"note\"}],\"hint\":\"hint\\n\\u0001\"},"
-      "{\"kind\":\"warning\",\"slug\":\"y\",\"file\":null,\"line\":null,\"column\":null,\"end_line\":null,"
+      "{\"kind\":\"warning\",\"slug\":\"untrained\",\"file\":null,\"line\":null,\"column\":null,\"end_line\":null,"
       "\"end_column\":null,\"text\":\"no place\",\"label\":null,\"notes\":[],\"hint\":null}]\n");
   text_free(&out);
   session_free(&s);
