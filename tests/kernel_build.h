@@ -68,7 +68,8 @@ static inline Kernel *kb_kernel(Build *b, uint8_t block, uint32_t phase) {
 
 /* A stage with these extents, par axes first. The kernel is cut by its first axis. */
 static inline Stage *kb_stage(Kernel *k, uint8_t par, uint8_t red, ...) {
-  Stage s = {.par = par, .red = red, .lane = -1, .row = -1, .before = -1, .before2 = -1, .acc_type = TYPE_F32};
+  Stage s = {.par = par,    .red = red,      .lane = -1,           .row = -1, .row_outer = -1,
+             .before = -1, .before2 = -1, .acc_type = TYPE_F32};
   va_list list;
   va_start(list, red);
   for (int i = 0; i < par + red; i++) s.axes[i] = kb_extent(va_arg(list, int));

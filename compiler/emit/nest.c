@@ -70,8 +70,15 @@ static void load_batches(Nest *n) {
   }
 }
 
+/* Are rows of both axes one run? */
+static bool rows_adjoin(const Nest *n, const Affine *at) {
+  if (n->row_outer < 0) return true;
+  const int64_t inner = at->stride[n->row] * n->stage->axes[n->row].count;
+  return at->stride[n->row_outer] == inner && (!inner || at->batch[n->row_outer] == at->batch[n->row]);
+}
+
 static void add_spot(Nest *n, const Affine *at, uint16_t operand, uint8_t type, bool apart) {
-  const unsigned rows = apart ? n->rows : 1;
+  const unsigned rows = apart || !rows_adjoin(n, at) ? n->rows : 1;
   n->spots[n->spot_count++] = (Spot){at, operand, type, rows, ARENA_ARRAY(&n->u->arena, V, NEST_MAX_LEVELS * rows)};
 }
 
@@ -185,17 +192,19 @@ static void list_cells(Nest *n) {
 }
 
 void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const V *operand, const NestRows *rows) {
-  static const NestRows one = {1, NULL, NULL, -1};
+  static const NestRows one = {1, NULL, NULL, NULL, -1};
   if (!rows) rows = &one;
   memset(n, 0, sizeof *n);
   n->u = u, n->e = u->e, n->kernel = k, n->stage = s, n->frame = frame;
   memcpy(n->operand, operand, sizeof *operand * k->operand_count);
-  n->lane = s->combine != COMBINE_NONE && s->order == ORDER_LANES ? s->par + s->red - 1 : s->lane, n->row = s->row;
+  n->lane = s->combine != COMBINE_NONE && s->order == ORDER_LANES ? s->par + s->red - 1 : s->lane;
+  n->row = s->row, n->row_outer = s->row_outer;
   n->lanes = n->lane < 0 ? 1 : stage_lanes(k, s);
   n->panel = -1;
   n->rows = rows->count, n->vectors = 1, n->row_count = rows->existing;
   if (rows->offset) memcpy(n->row_offset, rows->offset, sizeof(V) * rows->count);
-  list_spots(n, rows->offset != NULL, rows->padded);
+  if (rows->outer) memcpy(n->outer_offset, rows->outer, sizeof(V) * rows->count);
+  list_spots(n, rows->existing != NULL, rows->padded);
   list_cells(n);
   load_batches(n);
   start_spots(n);
@@ -220,7 +229,7 @@ static V move_spot(Nest *n, const Spot *p, V from, V by) {
 static void advance_spot(Nest *n, Spot *p, unsigned axis, V index) {
   V *before = p->now + (n->level - 1) * p->rows, *after = p->now + n->level * p->rows;
   const bool moves = axis < KERNEL_MAX_AXES && p->at->stride[axis];
-  const bool apart = moves && n->row == (int)axis && p->rows > 1;
+  const bool outer = n->row_outer == (int)axis, apart = moves && (n->row == (int)axis || outer) && p->rows > 1;
   V term = moves ? axis_term(n, p->at, axis, index) : NULL;
   for (unsigned r = 0; r < p->rows; r++) {
     after[r] = before[r];
@@ -229,7 +238,8 @@ static void advance_spot(Nest *n, Spot *p, unsigned axis, V index) {
       after[r] = after[0];
       continue;
     }
-    V by = apart && r ? axis_term(n, p->at, axis, i64_add(n->e, index, n->row_offset[r])) : term;
+    const V *offset = outer ? n->outer_offset : n->row_offset;
+    V by = apart && r ? axis_term(n, p->at, axis, i64_add(n->e, index, offset[r])) : term;
     after[r] = move_spot(n, p, before[r], by);
   }
 }
@@ -267,7 +277,7 @@ void nest_hoist(Nest *n) {
   for (uint32_t i = 0; i < n->stage->exprs.count; i++) {
     const Cell *c = &n->cells[i];
     if (!c->wanted || c->deps & ~n->open) continue;
-    const unsigned rows = n->row >= 0 && c->deps & AXIS_BIT(n->row) ? n->rows : 1;
+    const unsigned rows = nest_by_row(n, c->deps) ? n->rows : 1;
     const unsigned vectors = n->lane >= 0 && c->deps & AXIS_BIT(n->lane) ? n->vectors : 1;
     for (unsigned r = 0; r < rows; r++)
       for (unsigned v = 0; v < vectors; v++) expr_value(n, (int32_t)i, r, v, c->splat);

@@ -66,9 +66,10 @@ typedef struct Nest {
   unsigned number;                /* of the stage */
   V **result;                     /* X_RESULT: by stage and its expression; NULL in a tile's function */
   unsigned lanes;                 /* of a logical vector; 1: a scalar stage */
-  int lane, row;                  /* axes, or -1 */
+  int lane, row, row_outer;       /* axes, or -1 */
   unsigned rows, vectors;         /* the tile */
-  V row_offset[NEST_MAX_ROWS];    /* of each row from the first; NULL: consecutive */
+  V row_offset[NEST_MAX_ROWS];    /* of each row from the first, along row; NULL: consecutive */
+  V outer_offset[NEST_MAX_ROWS];  /* … along row_outer */
   V row_count;                    /* rows that count: those past it repeat the last one and are not stored; NULL: all */
   V mask[NEST_MAX_VECTORS];       /* lanes that exist; NULL: all */
   V mask_count[NEST_MAX_VECTORS]; /* how many they are (i64), where mask is given */
@@ -91,7 +92,7 @@ typedef struct Nest {
 /* The rows of a nest's tile. */
 typedef struct {
   unsigned count;
-  const V *offset; /* of each row from the first, for what the reduction reads; NULL: rows are consecutive */
+  const V *offset, *outer; /* of each row from the first, along its two axes; NULL: rows are consecutive */
   V existing;      /* the nest's row_count, or NULL */
   int padded;      /* an operand in which rows past the last may be read; or -1 */
 } NestRows;
@@ -111,9 +112,12 @@ V nest_spot(Nest *n, uint32_t place, unsigned row, unsigned vector);
 int64_t nest_lane_stride(Nest *n, const Affine *at, V *dynamic);
 uint32_t affine_axes(const Affine *at);
 unsigned stage_lanes(const Kernel *k, const Stage *s);
+static inline bool nest_by_row(const Nest *n, uint32_t deps) {
+  return (n->row >= 0 && deps & AXIS_BIT(n->row)) || (n->row_outer >= 0 && deps & AXIS_BIT(n->row_outer));
+}
 /* Where values of the tile begin in arrays of [row][vector]. */
 static inline unsigned nest_part(const Nest *n, uint32_t deps, unsigned row, unsigned vector) {
-  unsigned r = n->row >= 0 && deps & AXIS_BIT(n->row) ? row : 0,
+  unsigned r = nest_by_row(n, deps) ? row : 0,
            v = n->lane >= 0 && deps & AXIS_BIT(n->lane) ? vector : 0;
   return r * NEST_MAX_VECTORS + v;
 }
@@ -188,6 +192,7 @@ typedef struct {
   int64_t panel_bytes, row_bytes; /* of scratch: first the panels, then the rows */
 } TileShape;
 bool shape_fits(const Kernel *k, const Stage *s);
+Extent shape_rows(const Stage *s); /* how many rows a contraction has */
 TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s);
 int64_t shape_scratch(const Target *t, const EmitOptions *o, const Kernel *k);
 

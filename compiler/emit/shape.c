@@ -27,6 +27,14 @@ static unsigned registers_of(const Target *t, const Kernel *k, const Stage *s) {
   return bytes > t->vector_bytes ? bytes / t->vector_bytes : 1;
 }
 
+static uint32_t row_axes(const Stage *s) { return AXIS_BIT(s->row) | (s->row_outer >= 0 ? AXIS_BIT(s->row_outer) : 0); }
+
+Extent shape_rows(const Stage *s) {
+  Extent rows = s->axes[s->row];
+  if (s->row_outer >= 0) rows.count *= s->axes[s->row_outer].count;
+  return rows;
+}
+
 /* Accumulators, a vector of the lane operand and one broadcast value must be in registers at once. */
 static unsigned rows_that_fit(const Target *t, unsigned registers, unsigned vectors) {
   const unsigned taken = vectors * registers, free = t->vector_registers - 2;
@@ -45,7 +53,7 @@ static void choose_vectors(TileShape *shape, const Target *t, const Stage *s, un
 /* Tiles of equal height where the count is known; where it is a multiple of the height, it need not be asked. */
 #define RAGGED_ROWS 8 /* each has an address of its own: more would not be in registers */
 static void balance_rows(TileShape *shape, const Kernel *k, const Stage *s, bool fixed) {
-  const Extent rows = s->axes[s->row];
+  const Extent rows = shape_rows(s);
   const bool known = rows.batch < 0 && !is_cut(k, s, s->row);
   if (known && rows.count > 0) {
     const int64_t tiles = (rows.count + shape->rows - 1) / shape->rows;
@@ -63,7 +71,7 @@ static int32_t lane_operand(const Stage *s) {
   for (int i = 0; i < 2; i++) {
     const uint32_t axes = expr_axes(s, sides[i]), other = expr_axes(s, sides[1 - i]);
     const uint8_t type = s->exprs.data[sides[i]].type;
-    if (axes & AXIS_BIT(s->lane) && !(axes & AXIS_BIT(s->row)) && !(other & AXIS_BIT(s->lane)) &&
+    if (axes & AXIS_BIT(s->lane) && !(axes & row_axes(s)) && !(other & AXIS_BIT(s->lane)) &&
         (type == TYPE_F32 || type == TYPE_F64))
       return sides[i];
   }
@@ -79,7 +87,7 @@ static int32_t lane_operand(const Stage *s) {
 /* Does it pay to lay out an operand that could be read in place? A narrow tile reads one line of memory a row of it;
  * rows a power of two apart then meet in few sets of the caches. */
 static bool copy_pays(const TileShape *shape, const Target *t, const Stage *s, unsigned lanes) {
-  const Extent rows = s->axes[s->row], columns = s->axes[s->lane];
+  const Extent rows = shape_rows(s), columns = s->axes[s->lane];
   if (rows.batch < 0 && rows.count < 4 * (int64_t)shape->rows) return false;
   if (columns.batch < 0 && columns.count <= (int64_t)shape->vectors * lanes) return false;
   int64_t bytes = 4 * (columns.batch < 0 ? columns.count : 64);
@@ -112,7 +120,7 @@ static int32_t far_rows(const TileShape *shape, const Target *t, const Stage *s,
   const Extent columns = s->axes[s->lane];
   if (t->vector_bytes >= 64 || x->kind != X_LOAD || (x->type != TYPE_F32 && x->type != TYPE_F64)) return -1;
   const Load *l = &s->loads.data[x->a];
-  if (l->guard_count || l->at.stride[s->row] != 1 || l->at.batch[s->row] >= 0) return -1;
+  if (s->row_outer >= 0 || l->guard_count || l->at.stride[s->row] != 1 || l->at.batch[s->row] >= 0) return -1;
   if (columns.batch >= 0 || columns.count < 4 * (int64_t)shape->vectors * lanes) return -1;
   bool far = false;
   for (unsigned i = s->par; i < (unsigned)s->par + s->red; i++) {

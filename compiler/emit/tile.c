@@ -36,6 +36,15 @@ static void list_given(Tile *t) {
   for (uint32_t i = 0; i < s->stores.count; i++) give(t, s->stores.data[i].value);
 }
 
+/* The index of a par axis at a tile that begins at row `row`. */
+static V par_index(const Tile *t, int axis, V row) {
+  const Nest *n = t->n;
+  if (axis != n->row && axis != n->row_outer) return n->index[axis];
+  if (n->row_outer < 0) return row;
+  V length = e_i64(n->e, n->stage->axes[n->row].count);
+  return axis == n->row ? LLVMBuildURem(n->e->b, row, length, "") : LLVMBuildUDiv(n->e->b, row, length, "");
+}
+
 #define TILE_MAX_PARAMS (KERNEL_MAX_OPERANDS + KERNEL_MAX_AXES + 64)
 
 /* Parameters: frame, operands, an index a par axis, rows that count, lanes that count, the panels, values given.
@@ -47,8 +56,8 @@ static unsigned tile_params(Tile *t, LLVMTypeRef *types, V *args, const TileCall
   types[count] = e->ptr, args[count++] = n->frame;
   for (unsigned i = 0; i < n->kernel->operand_count; i++)
     if (t->used >> i & 1) types[count] = e->ptr, args[count++] = n->operand[i];
-  for (unsigned i = 0; i < n->stage->par; i++)
-    types[count] = e->i64, args[count++] = (int)i == n->stage->row ? c->row : n->index[i];
+  for (int i = 0; i < n->stage->par; i++)
+    types[count] = e->i64, args[count++] = par_index(t, i, c->row);
   V lanes = n->mask[n->vectors - 1] ? n->mask_count[n->vectors - 1] : NULL, none = LLVMConstNull(e->ptr);
   types[count] = e->i64, args[count++] = c->rows;
   types[count] = e->i64, args[count++] = lanes ? lanes : e_i64(e, 0);
@@ -127,19 +136,41 @@ static void open_par_axes(Nest *in, const Params *p, bool row) {
   const Stage *s = in->stage;
   nest_open(in, AXIS_STAGE, NULL, true);
   for (unsigned i = 0; i < s->par; i++)
-    if ((int)i != s->row && (int)i != s->lane) nest_open(in, i, p->index[i], true);
+    if ((int)i != s->row && (int)i != s->row_outer && (int)i != s->lane) nest_open(in, i, p->index[i], true);
   nest_open(in, (unsigned)s->lane, p->index[s->lane], true);
+  if (row && s->row_outer >= 0) nest_open(in, (unsigned)s->row_outer, p->index[s->row_outer], true);
   if (row) nest_open(in, (unsigned)s->row, p->index[s->row], true);
+}
+
+/* How far each row lies from the first. Rows past the last repeat it. */
+static void row_offsets(const Tile *t, const Params *p, V *offset, V *outer) {
+  Emit *e = t->n->e;
+  const Stage *s = t->n->stage;
+  V last = i64_add(e, p->count, e_i64(e, -1));
+  for (unsigned r = 0; r < t->shape.rows; r++) {
+    offset[r] = outer[r] = e_i64(e, r);
+    if (r && t->shape.ragged) offset[r] = i64_min(e, offset[r], last);
+    if (!r || s->row_outer < 0) continue;
+    V length = e_i64(e, s->axes[s->row].count), at = i64_add(e, p->index[s->row], offset[r]);
+    outer[r] = t->shape.rows <= s->axes[s->row].count
+                   ? LLVMBuildZExt(e->b, LLVMBuildICmp(e->b, LLVMIntSGE, at, length, ""), e->i64, "")
+                   : LLVMBuildUDiv(e->b, at, length, "");
+    offset[r] = LLVMBuildSub(e->b, offset[r], LLVMBuildMul(e->b, outer[r], length, ""), "");
+  }
 }
 
 /* `padded`: an operand laid out by whole tiles, or -1. */
 static void tile_nest(const Tile *t, const Variant *v, const Params *p, Nest *in, const Kernel *k, const Stage *s,
                       int padded) {
   Emit *e = t->n->e;
-  V offset[NEST_MAX_ROWS], last = i64_add(e, p->count, e_i64(e, -1));
-  for (unsigned r = 0; t->shape.ragged && r < t->shape.rows; r++)
-    offset[r] = r ? i64_min(e, e_i64(e, r), last) : e_i64(e, 0);
-  const NestRows rows = {t->shape.rows, t->shape.ragged ? offset : NULL, t->shape.ragged ? p->count : NULL, padded};
+  V offset[NEST_MAX_ROWS], outer[NEST_MAX_ROWS];
+  row_offsets(t, p, offset, outer);
+  const bool given = t->shape.ragged || s->row_outer >= 0;
+  const NestRows rows = {.count = t->shape.rows,
+                         .offset = given ? offset : NULL,
+                         .outer = given ? outer : NULL,
+                         .existing = t->shape.ragged ? p->count : NULL,
+                         .padded = padded};
   nest_init(in, t->n->u, k, s, LLVMGetParam(e->function, 0), p->operand, &rows);
   in->in_tile = true;
   set_lanes(in, v, p->lanes);

@@ -79,7 +79,9 @@ static void block_of_columns(const Columns *c) {
   Tile *t = c->t;
   Nest *n = t->n;
   Emit *e = n->e;
-  const Range r = range_axis(n, (unsigned)n->stage->row);
+  const bool pairs = n->row_outer >= 0;
+  const int64_t all = shape_rows(n->stage).count;
+  const Range r = pairs ? (Range){e_i64(e, 0), e_i64(e, all), all, all, 0} : range_axis(n, (unsigned)n->row);
   fill_panels(c);
   if (t->shape.packed_rows < 0) {
     if (r.count > 0 && r.count <= t->shape.rows)
@@ -161,7 +163,7 @@ static void all_columns(Tile *t) {
 static void outer_axes(Nest *n, Carry *carry, void *data) {
   unsigned axis = n->kernel->block;
   while (axis < n->stage->par &&
-         (n->open & AXIS_BIT(axis) || (int)axis == n->stage->row || (int)axis == n->stage->lane))
+         (n->open & AXIS_BIT(axis) || (int)axis == n->row || (int)axis == n->row_outer || (int)axis == n->lane))
     axis++;
   if (axis < n->stage->par)
     loop_axis(n, axis, carry, false, outer_axes, data);

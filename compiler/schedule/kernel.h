@@ -114,6 +114,7 @@ typedef struct {
   Vec(Store) stores;
   /* Strategy of a contraction: chosen by the target, free of meaning. */
   int8_t row;                    /* the par axis whose indices are tile rows (broadcast operand), or -1 */
+  int8_t row_outer;              /* another one, outside of row: rows are the pairs of both, in order; or -1 */
   uint8_t tile_rows, tile_vectors; /* tile: rows by logical vectors */
   bool pack;                     /* the lane operand is copied (transposed) panel by panel into scratch */
   bool swapped;                  /* before is the lane operand, before2 the row operand */

@@ -583,7 +583,7 @@ static void build_placed(Nest *b) {
 void nest_build(Fuse *f, Form *form) {
   Nest b = {.f = f, .form = form, .stage = &form->stage};
   form->stage.before = form->stage.before2 = -1;
-  form->stage.lane = form->stage.row = -1;
+  form->stage.lane = form->stage.row = form->stage.row_outer = -1;
   if (form->kind == FORM_BEGIN || form->kind == FORM_END) return;
   add_axes(&b, shape_dims(f->g, form->shape));
   if (form->kind == FORM_NODES) build_nodes(&b);

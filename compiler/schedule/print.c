@@ -47,7 +47,9 @@ static void print_stage(const Stage *s, uint32_t number, Text *out) {
   text_add(out, "] red [");
   for (int i = 0; i < s->red; i++) text_add(out, i ? ", " : ""), print_extent(&s->axes[s->par + i], out);
   text_printf(out, "] lane %d", s->lane);
-  if (s->row >= 0) text_printf(out, " row %d%s%s", s->row, s->pack ? " pack" : "", s->swapped ? " swapped" : "");
+  if (s->row >= 0) text_printf(out, " row %d", s->row);
+  if (s->row_outer >= 0) text_printf(out, " of %d", s->row_outer);
+  if (s->row >= 0) text_printf(out, "%s%s", s->pack ? " pack" : "", s->swapped ? " swapped" : "");
   text_printf(out, " (%s)\n", s->reason);
   for (uint32_t i = 0; i < s->loads.count; i++) {
     text_printf(out, "      load%u = op%u[", i, s->loads.data[i].operand);

@@ -2,6 +2,7 @@
  * contraction its tile. Only the last is a matter of the machine, and it changes no bit. */
 #include "fuse.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- axes ---- */
@@ -131,8 +132,37 @@ static const Load *operand_load(const Stage *s, int32_t expr) {
   return s->exprs.data[expr].kind == X_LOAD ? &s->loads.data[s->exprs.data[expr].a] : NULL;
 }
 
-/* The lanes run along the output axis that is contiguous and belongs to one operand alone; the rows along the longest
- * axis of the other one. */
+/* An axis of the row operand alone, whose indices may be rows of a tile. */
+static bool may_be_row(const Stage *s, const Load *lane, const Load *row, int axis) {
+  return axis != s->lane && row->at.stride[axis] && !lane->at.stride[axis];
+}
+
+/* … of known extent, the nearest in memory; not `but`, which is outside of it. */
+static int nearest_row(const Stage *s, const Load *lane, const Load *row, int but) {
+  int best = -1;
+  for (int i = but >= 0; i < s->par; i++) {
+    if (i == but || !may_be_row(s, lane, row, i) || s->axes[i].batch >= 0) continue;
+    if (best < 0 || llabs(row->at.stride[i]) <= llabs(row->at.stride[best])) best = i;
+  }
+  return best;
+}
+
+#define ROWS_NEAR 8    /* neighbouring places make a tile where there are as many */
+#define ROWS_ENOUGH 64 /* so long an axis leaves few rows of its last tile idle */
+
+/* The rows: neighbouring places, of two axes where one is short; else the longest axis. */
+static void choose_rows(Stage *s, const Load *lane, const Load *row) {
+  const int near = nearest_row(s, lane, row, -1), outer = near < 0 ? -1 : nearest_row(s, lane, row, near);
+  for (int i = 0; i < s->par; i++)
+    if (may_be_row(s, lane, row, i) && (s->row < 0 || points(&s->axes[i]) >= points(&s->axes[s->row])))
+      s->row = (int8_t)i;
+  if (near < 0) return;
+  const bool pairs = near > 0 && outer > 0 && s->axes[near].count < ROWS_ENOUGH;
+  if (s->axes[near].count * (pairs ? s->axes[outer].count : 1) < ROWS_NEAR) return;
+  s->row = (int8_t)near, s->row_outer = (int8_t)(pairs ? outer : -1);
+}
+
+/* The lanes run along the output axis that is contiguous and belongs to one operand alone. */
 static void choose_tile(Stage *s) {
   const Load *a = operand_load(s, s->before), *b = operand_load(s, s->before2);
   s->lane = (int8_t)lane_of_stores(s, 0);
@@ -142,10 +172,7 @@ static void choose_tile(Stage *s) {
   }
   s->swapped = a->at.stride[s->lane] != 0;
   const Load *lane = s->swapped ? a : b, *row = s->swapped ? b : a;
-  s->row = -1;
-  for (int i = 0; i < s->par; i++)
-    if (i != s->lane && row->at.stride[i] && !lane->at.stride[i] && (s->row < 0 || points(&s->axes[i]) >= points(&s->axes[s->row])))
-      s->row = (int8_t)i;
+  choose_rows(s, lane, row);
   s->pack = lane->at.stride[s->lane] != 1 || lane->at.batch[s->lane] >= 0;
   s->reason = s->row < 0 ? "one row: the lanes alone" : s->pack ? "lanes are strided in memory: copied panel by panel" : "lanes are contiguous: nothing copied";
 }
@@ -153,7 +180,7 @@ static void choose_tile(Stage *s) {
 void strategy_choose(Kernel *k) {
   for (uint32_t j = 0; j < k->stages.count; j++) {
     Stage *s = &k->stages.data[j];
-    s->lane = s->row = -1;
+    s->lane = s->row = s->row_outer = -1;
     if (s->combine == COMBINE_FMA) choose_tile(s);
     else if (s->combine == COMBINE_SCATTER) s->lane = (int8_t)lane_of_scatter(s);
     else if (s->combine != COMBINE_NONE && s->order == ORDER_LANES) s->lane = (int8_t)(s->par + s->red - 1);
@@ -179,7 +206,7 @@ static uint64_t hash_affine(uint64_t h, const Affine *a) {
 static uint64_t hash_stage(uint64_t h, const Stage *s) {
   h = hash_mix(h, (uint64_t)s->par | (uint64_t)s->red << 8 | (uint64_t)(uint8_t)s->lane << 16 | (uint64_t)s->combine << 24 |
                       (uint64_t)s->order << 32 | (uint64_t)s->acc_type << 40 | (uint64_t)(uint8_t)s->row << 48 |
-                      (uint64_t)s->pack << 56 | (uint64_t)s->swapped << 57);
+                      (uint64_t)s->pack << 56 | (uint64_t)s->swapped << 57 | (uint64_t)(s->row_outer + 1) << 58);
   for (int i = 0; i < s->par + s->red; i++) h = hash_mix(hash_mix(h, (uint64_t)s->axes[i].count), (uint64_t)(uint32_t)s->axes[i].batch);
   h = hash_mix(hash_mix(h, (uint32_t)s->before), (uint32_t)s->before2);
   for (uint32_t i = 0; i < s->exprs.count; i++) {

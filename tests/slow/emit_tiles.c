@@ -170,6 +170,38 @@ static void test_window(void **state) {
   kb_close(&b);
 }
 
+/* y[s, i, j, c] = sum over k, l of x[s, i + k, j + l] w[k, l, c]: rows are places (i, j), in padded rows of memory both
+ * for what is read and for what is stored. */
+static void test_rows_of_two_axes(void **state) {
+  static const int widths[] = {3, 7, 16};
+  for (size_t i = 0; i < 3; i++) {
+    Build b;
+    kb_open(&b);
+    b.batch[0] = 3;
+    const int width = widths[i], line = width + 2;
+    const uint32_t x = kb_buffer(&b, TYPE_F32, 3, BATCH(0), 7, line), w = kb_buffer(&b, TYPE_F32, 2, 9, 20),
+                   y = kb_buffer(&b, TYPE_F32, 4, BATCH(0), 5, line, 20),
+                   z = kb_buffer(&b, TYPE_F32, 4, BATCH(0), 5, width, 20);
+    Kernel *k = kb_kernel(&b, 0, 0);
+    Stage *t = kb_stage(k, 4, 2, BATCH(0), 5, width, 20, 3, 3);
+    t->combine = COMBINE_FMA, t->lane = 3, t->row = 2, t->row_outer = 1;
+    t->before = kb_load(&b, t, x, kb_affine(0, 6, 7 * line, line, 1, 0, line, 1));
+    t->before2 = kb_load(&b, t, w, kb_affine(0, 6, 0, 0, 0, 1, 60, 20));
+    const int32_t place = kb_leaf(t, X_INDEX, TYPE_I32, -1, -1, kb_affine(0, 6, 0, 100, 1, 0, 0, 0));
+    const int32_t moved = kb_prim(t, P_ADD, TYPE_F32, kb_acc(t), kb_prim(t, P_CAST, TYPE_F32, place, -1, -1), -1);
+    kb_store(k, t, y, kb_affine(0, 6, 5 * line * 20, line * 20, 20, 1, 0, 0), moved, false);
+    kb_store(k, t, z, kb_affine(0, 6, 5 * width * 20, width * 20, 20, 1, 0, 0), moved, false);
+    static const unsigned tiles[][2] = {{0, 0}, {3, 2}, {5, 1}, {8, 1}};
+    for (size_t tile = 0; tile < 4; tile++)
+      for (int threads = 1; threads < 3; threads++) {
+        const EmitOptions o = {.tile_rows = tiles[tile][0], .tile_vectors = tiles[tile][1], .keep_ir = true};
+        if (kb_check(&b, &o, threads, true) != 0)
+          fail_msg("rows of %d, tile %ux%u, %d threads: other bits", width, o.tile_rows, o.tile_vectors, threads);
+      }
+    kb_close(&b);
+  }
+}
+
 /* A lane operand that is computed, with zeros outside: its panel holds the values. */
 static void test_computed_operand(void **state) {
   Build b;
@@ -250,9 +282,8 @@ static void test_other_processor(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_products),  cmocka_unit_test(test_batches),
                                      cmocka_unit_test(test_blocks),    cmocka_unit_test(test_many_axes),
-                                     cmocka_unit_test(test_in_block),
-
-                                     cmocka_unit_test(test_window),    cmocka_unit_test(test_computed_operand),
+                                     cmocka_unit_test(test_in_block), cmocka_unit_test(test_window),
+                                     cmocka_unit_test(test_rows_of_two_axes), cmocka_unit_test(test_computed_operand),
                                      cmocka_unit_test(test_no_spills), cmocka_unit_test(test_other_processor)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
