@@ -11,7 +11,8 @@ typedef struct {
   Front *f;
   const GradcProgram *program;
   int64_t parameters, states, capacity[GRADC_MAX_BATCHES];
-  GradcMemory memory, one, more;  /* at the batch; at 16 and 32 rows */
+  GradcMemory memory;             /* at the batch */
+  int64_t fixed, each, pair;      /* fixed + each * batch + pair * batch^2 bytes */
   double flops;
 } Summary;
 
@@ -37,18 +38,25 @@ static void add_bytes(Text *out, double bytes) {
   else text_printf(out, "%.2f GiB", bytes / 1073741824);
 }
 
-static bool measure(Summary *s) {
+/* The bytes of an instance for this batch; one thread. */
+static bool measure_at(Summary *s, int64_t batch, GradcMemory *memory) {
   GradcMessage message;
-  const int threads = 1;
-  int64_t one[GRADC_MAX_BATCHES], more[GRADC_MAX_BATCHES];
+  for (int i = 0; i < GRADC_MAX_BATCHES; i++) s->capacity[i] = batch;
+  if (gradc_memory(s->program, s->capacity, 1, memory, &message) == GRADC_OK) return true;
+  front_fail(s->f, NULL, "%s", message.text);
+  return false;
+}
+
+/* The formula goes through three batches that need no rounding up. */
+static bool measure(Summary *s) {
+  GradcMemory at[3];
   const int64_t wanted = s->f->program->plan.batch > 0 ? s->f->program->plan.batch : 64;
-  for (int i = 0; i < GRADC_MAX_BATCHES; i++) s->capacity[i] = wanted, one[i] = 16, more[i] = 32;
-  if (gradc_memory(s->program, s->capacity, threads, &s->memory, &message) != GRADC_OK ||
-      gradc_memory(s->program, one, threads, &s->one, &message) != GRADC_OK ||
-      gradc_memory(s->program, more, threads, &s->more, &message) != GRADC_OK) {
-    front_fail(s->f, NULL, "%s", message.text);
-    return false;
-  }
+  for (int i = 0; i < 3; i++)
+    if (!measure_at(s, 16 * (i + 1), &at[i])) return false;
+  if (!measure_at(s, wanted, &s->memory)) return false;
+  s->pair = (at[2].total - 2 * at[1].total + at[0].total) / (2 * 16 * 16);
+  s->each = (at[1].total - at[0].total) / 16 - 48 * s->pair;
+  s->fixed = at[0].total - 16 * s->each - 256 * s->pair;
   s->flops = compiled_stats(s->f->compiled, GRADC_ENTRY_TRAIN, wanted).flops;
   for (uint32_t i = 0; i < s->program->slot_count; i++) {
     const GradcSlot *slot = &s->program->slots[i];
@@ -81,7 +89,6 @@ static void add_slots(const Summary *s, Text *out, GradcSlotKind kind, const cha
 }
 
 static void print_text(const Summary *s, Text *out) {
-  const int64_t each = (s->more.total - s->one.total) / 16, fixed = s->one.total - 16 * each;
   text_printf(out, "model %s\n", s->program->name);
   add_slots(s, out, GRADC_SLOT_INPUT, "inputs");
   add_slots(s, out, GRADC_SLOT_TARGET, "targets");
@@ -89,17 +96,19 @@ static void print_text(const Summary *s, Text *out) {
   add_slots(s, out, GRADC_SLOT_STATE, "states");
   text_printf(out, "%lld parameters", (long long)s->parameters);
   if (s->states) text_printf(out, ", %lld numbers of state", (long long)s->states);
-  text_printf(out, "\nmemory: %lld + %lld * batch bytes (the batch rounded up to 16), one thread; ", (long long)fixed, (long long)each);
+  text_printf(out, "\nmemory: %lld + %lld * batch", (long long)s->fixed, (long long)s->each);
+  if (s->pair) text_printf(out, " + %lld * batch^2", (long long)s->pair);
+  text_add(out, " bytes (the batch rounded up to 16), one thread; ");
   add_bytes(out, (double)s->memory.total);
   text_printf(out, " at batch %lld\n", (long long)s->capacity[0]);
   text_printf(out, "a training step: %.4g FLOPs at batch %lld\n", s->flops, (long long)s->capacity[0]);
 }
 
 static void print_json(const Summary *s, Text *out) {
-  const int64_t each = (s->more.total - s->one.total) / 16, fixed = s->one.total - 16 * each;
   text_printf(out, "{\"model\":\"%s\",\"parameters\":%lld,\"states\":%lld,\"batch\":%lld,\"memory\":%lld,\"memory_fixed\":%lld,"
-              "\"memory_per_row\":%lld,\"flops_per_step\":%.0f,\"tensors\":[", s->program->name, (long long)s->parameters,
-              (long long)s->states, (long long)s->capacity[0], (long long)s->memory.total, (long long)fixed, (long long)each, s->flops);
+              "\"memory_per_row\":%lld,\"memory_per_pair\":%lld,\"flops_per_step\":%.0f,\"tensors\":[", s->program->name, (long long)s->parameters,
+              (long long)s->states, (long long)s->capacity[0], (long long)s->memory.total, (long long)s->fixed, (long long)s->each,
+              (long long)s->pair, s->flops);
   static const char *const kinds[] = {"input", "target", "parameter", "state", "optimizer", "metric"};
   for (uint32_t i = 0; i < s->program->slot_count; i++) {
     const GradcSlot *slot = &s->program->slots[i];

@@ -150,6 +150,7 @@ static void fill_buffers(Compiled *c, Entry *e) {
     const Buffer *b = &e->schedule->buffers.data[i];
     GradcBuffer row = {.where = b->is_slot ? GRADC_AT_SLOT : GRADC_AT_ARENA, .slot = b->slot, .offset = b->offset};
     memcpy(row.offset_batch, b->offset_batch, sizeof row.offset_batch);
+    row.pair = b->pair, row.entry = (uint8_t)(e - c->entries), row.offset_pair = b->offset_pair;
     vec_push(&c->buffers, row);
   }
 }
@@ -200,6 +201,7 @@ static void plan_entry(Compiled *c, Program *p, GradcEntryKind kind) {
   fill_outputs(c, e, info);
   info->arena = e->schedule->arena;
   memcpy(info->arena_batch, e->schedule->arena_batch, sizeof info->arena_batch);
+  memcpy(info->arena_pair, e->schedule->arena_pair, sizeof info->arena_pair);
   info->max_threads = useful_threads(e->schedule, p->plan.batch > 0 ? p->plan.batch : 1024);
 }
 
@@ -403,16 +405,23 @@ static double operand_rounds(const Schedule *s, const Launch *l, unsigned operan
   return rounds;
 }
 
+static double elements_of(const Schedule *s, const Buffer *b, int64_t batch) {
+  const Dims *d = shape_dims(s->graph, b->shape);
+  double count = 1;
+  for (uint32_t i = 0; i < d->rank; i++) count *= dim_is_batch(d->dims[i]) ? (double)batch : (double)d->dims[i];
+  return count;
+}
+
 CompileLaunch compiled_launch(const Compiled *c, GradcEntryKind entry, uint32_t launch, int64_t batch) {
   static const int sizes[] = {[TYPE_F32] = 4, [TYPE_F64] = 8, [TYPE_I32] = 4, [TYPE_BOOL] = 1};
   const Schedule *s = c->entries[entry].schedule;
   const Launch *l = &s->launches.data[launch];
   const Kernel *k = &s->kernels.data[l->kernel];
   CompileLaunch out = {.kernel = k->name, .title = l->title, .span = l->span, .rounds = schedule_rounds(s, l)};
-  out.flops = (k->flops_const + k->flops_batch * (double)batch) * (double)out.rounds;
+  out.flops = kernel_flops(k, batch) * (double)out.rounds;
   for (uint32_t i = 0; i < k->operand_count; i++) {
     const Buffer *b = &s->buffers.data[l->operands[i]];
-    out.bytes += (double)b->size.count * (b->size.batch >= 0 ? (double)batch : 1) * sizes[b->type] * operand_rounds(s, l, i);
+    out.bytes += elements_of(s, b, batch) * sizes[b->type] * operand_rounds(s, l, i);
   }
   return out;
 }

@@ -5,10 +5,18 @@
 #define GRADC_ABI_H
 #include <stdint.h>
 
-#define GRADC_ABI_VERSION 2
+#define GRADC_ABI_VERSION 3
 #define GRADC_MAX_RANK 8
 #define GRADC_MAX_BATCHES 4 /* data blocks in one model, each with its own batch extent */
 #define GRADC_BATCH_ROUND 16 /* buffers are sized for the batch rounded up to this */
+
+/* Pairs of data blocks: values with a number for each pair of examples grow with the product of two capacities. Numbered
+ * (0, 0), (0, 1), .., (0, 3), (1, 1), (1, 2), .., (3, 3). */
+#define GRADC_MAX_PAIRS (GRADC_MAX_BATCHES * (GRADC_MAX_BATCHES + 1) / 2)
+static inline int gradc_pair(int a, int b) {
+  const int low = a < b ? a : b, high = a < b ? b : a;
+  return low * GRADC_MAX_BATCHES - low * (low - 1) / 2 + high - low;
+}
 
 typedef enum { GRADC_F32, GRADC_F64, GRADC_I32, GRADC_BOOL /* one byte, 0 or 1 */ } GradcType;
 
@@ -35,9 +43,12 @@ typedef struct {
 typedef enum { GRADC_AT_SLOT, GRADC_AT_ARENA } GradcWhere;
 typedef struct {
   uint8_t where;
+  uint8_t pair;                          /* GRADC_AT_ARENA: 0, or 1 + the pair whose product of capacities it grows with */
+  uint8_t entry;                         /* then: the entry that it belongs to */
   uint32_t slot;                         /* GRADC_AT_SLOT */
   int64_t offset;                        /* GRADC_AT_ARENA: bytes = offset + sum over i of offset_batch[i] * capacity i */
   int64_t offset_batch[GRADC_MAX_BATCHES];
+  int64_t offset_pair;                   /* + what the entry has of the pairs before this one + this * the pair's product */
 } GradcBuffer;
 
 typedef enum { GRADC_OUT_OUTPUT, GRADC_OUT_LOSS, GRADC_OUT_METRIC, GRADC_OUT_VALUE } GradcOutputKind;
@@ -78,8 +89,9 @@ typedef enum {
 } GradcEntryKind;
 typedef struct {
   GradcEntry run;                /* NULL: not compiled (yet): what follows holds all the same, so that instances have room for it */
-  int64_t arena;                 /* bytes = arena + sum of arena_batch[i] * capacity i */
+  int64_t arena;                 /* bytes = arena + sum of arena_batch[i] * capacity i + of arena_pair * products of two */
   int64_t arena_batch[GRADC_MAX_BATCHES];
+  int64_t arena_pair[GRADC_MAX_PAIRS];
   int64_t scratch;               /* bytes a thread */
   uint32_t max_threads;          /* more gain nothing; 1: too small to share */
   uint32_t output_count;

@@ -51,6 +51,18 @@ static bool sizes_valid(int64_t fixed, const int64_t *each) {
   return true;
 }
 
+static bool pairs_valid(const GradcEntryInfo *entry) {
+  for (int i = 0; i < GRADC_MAX_PAIRS; i++)
+    if (entry->arena_pair[i] < 0) return false;
+  return true;
+}
+
+static bool buffer_valid(const GradcProgram *program, const GradcBuffer *row) {
+  if (row->where == GRADC_AT_SLOT) return row->slot < program->slot_count;
+  if (row->where != GRADC_AT_ARENA || !sizes_valid(row->offset, row->offset_batch)) return false;
+  return !row->pair || (row->pair <= GRADC_MAX_PAIRS && row->entry < GRADC_ENTRY_COUNT && row->offset_pair >= 0);
+}
+
 static GradcStatus damaged(GradcMessage *message, const GradcProgram *program, const char *table, int64_t row) {
   return gradc_fail(message, GRADC_ERROR_PROGRAM, "the compiled model \"%s\" is damaged: row %lld of its %s",
                     program->name, (long long)row, table);
@@ -68,7 +80,7 @@ static bool output_valid(const GradcProgram *program, const GradcOutput *output)
 static GradcStatus check_entries(const GradcProgram *program, GradcMessage *message) {
   for (int e = 0; e < GRADC_ENTRY_COUNT; e++) {
     const GradcEntryInfo *entry = &program->entries[e];
-    if (!sizes_valid(entry->arena, entry->arena_batch) || entry->scratch < 0 ||
+    if (!sizes_valid(entry->arena, entry->arena_batch) || !pairs_valid(entry) || entry->scratch < 0 ||
         (entry->output_count && !entry->outputs))
       return damaged(message, program, "entries", e);
     for (uint32_t i = 0; i < entry->output_count; i++)
@@ -93,13 +105,11 @@ static GradcStatus check_program(const GradcProgram *program, GradcMessage *mess
         !shape_valid(slot->dims, slot->rank, gradc_slot_fed(slot)))
       return damaged(message, program, "slots", i);
   }
-  for (uint32_t i = 0; i < program->buffer_count; i++) {
-    const GradcBuffer *row = &program->buffers[i];
-    if (row->where > GRADC_AT_ARENA || (row->where == GRADC_AT_SLOT && row->slot >= program->slot_count) ||
-        (row->where == GRADC_AT_ARENA && !sizes_valid(row->offset, row->offset_batch)))
-      return damaged(message, program, "buffers", i);
-  }
-  return check_entries(program, message);
+  const GradcStatus status = check_entries(program, message);
+  if (status) return status;
+  for (uint32_t i = 0; i < program->buffer_count; i++)
+    if (!buffer_valid(program, &program->buffers[i])) return damaged(message, program, "buffers", i);
+  return GRADC_OK;
 }
 
 /* What the code needs of the processor, and the weights that the program carries. */
@@ -142,6 +152,9 @@ int gradc_batch_count(const GradcProgram *program) {
     for (uint32_t i = 0; i < entry->output_count; i++) blocks_of(entry->outputs[i].dims, entry->outputs[i].rank, &batches);
     for (int b = batches; b < GRADC_MAX_BATCHES; b++)
       if (entry->arena_batch[b]) batches = b + 1;
+    for (int b = batches; b < GRADC_MAX_BATCHES; b++)
+      for (int a = 0; a <= b; a++)
+        if (entry->arena_pair[gradc_pair(a, b)]) batches = b + 1;
   }
   return batches;
 }
@@ -233,6 +246,24 @@ static int64_t zeros_bytes(const GradcProgram *program, const GradcLayout *layou
   return most;
 }
 
+bool gradc_pair_capacity(const GradcLayout *layout, int pair, int64_t *product) {
+  for (int a = 0; a < GRADC_MAX_BATCHES; a++)
+    for (int b = a; b < GRADC_MAX_BATCHES; b++)
+      if (gradc_pair(a, b) == pair) return !__builtin_mul_overflow(layout->capacity[a], layout->capacity[b], product);
+  return false;
+}
+
+bool gradc_add_pairs(const GradcEntryInfo *entry, const GradcLayout *layout, int pairs, int64_t *bytes) {
+  for (int i = 0; i < pairs; i++) {
+    int64_t product, part;
+    if (entry->arena_pair[i] &&
+        (!gradc_pair_capacity(layout, i, &product) || __builtin_mul_overflow(entry->arena_pair[i], product, &part) ||
+         __builtin_add_overflow(*bytes, part, bytes)))
+      return false;
+  }
+  return true;
+}
+
 /* Entries that are not compiled yet count too: the compiler may fill them in while instances live. */
 static int64_t arena_bytes(const GradcProgram *program, const GradcLayout *layout) {
   int64_t most = 0;
@@ -245,6 +276,7 @@ static int64_t arena_bytes(const GradcProgram *program, const GradcLayout *layou
           __builtin_add_overflow(bytes, part, &bytes))
         return -1;
     }
+    if (!gradc_add_pairs(entry, layout, GRADC_MAX_PAIRS, &bytes)) return -1;
     if (bytes > most) most = bytes;
   }
   return most;

@@ -34,6 +34,12 @@ typedef struct {
 GradcStatus gradc_layout(const GradcProgram *program, const int64_t *capacity, int threads, int64_t instance_bytes,
                          GradcLayout *layout, GradcMessage *message);
 
+/* Adds to *bytes what the entry's values for pairs of examples take, of the pairs whose number is below `pairs`; false where it
+ * leaves 63 bits. */
+bool gradc_add_pairs(const GradcEntryInfo *entry, const GradcLayout *layout, int pairs, int64_t *bytes);
+/* The product of the capacities of a pair; false where it leaves 63 bits. */
+bool gradc_pair_capacity(const GradcLayout *layout, int pair, int64_t *product);
+
 /* Offsets of all slots that the instance keeps (others: -1), in order of kind, then of number. */
 void gradc_layout_slots(const GradcProgram *program, const GradcLayout *layout, int64_t *offsets);
 

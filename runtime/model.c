@@ -112,6 +112,13 @@ static bool fill_buffers(GradcModel *model) {
           __builtin_add_overflow(offset, part, &offset))
         return false;
     }
+    if (row->pair) {
+      int64_t product, part;
+      if (!gradc_add_pairs(&program->entries[row->entry], layout, row->pair - 1, &offset) ||
+          !gradc_pair_capacity(layout, row->pair - 1, &product) ||
+          __builtin_mul_overflow(row->offset_pair, product, &part) || __builtin_add_overflow(offset, part, &offset))
+        return false;
+    }
     if (offset > layout->scratch - layout->arena) return false;
     model->buffers[i] = (char *)model + layout->arena + offset;
   }

@@ -44,6 +44,11 @@ static inline void emit_run_open(EmitRun *r, const Schedule *s, const InterpInpu
     capacity[i] = (input->batch[i] + GRADC_BATCH_ROUND - 1) / GRADC_BATCH_ROUND * GRADC_BATCH_ROUND;
     bytes += s->arena_batch[i] * capacity[i];
   }
+  int64_t product[GRADC_MAX_PAIRS], before[GRADC_MAX_PAIRS];
+  for (int a = 0; a < GRADC_MAX_BATCHES; a++)
+    for (int b = a; b < GRADC_MAX_BATCHES; b++) product[gradc_pair(a, b)] = capacity[a] * capacity[b];
+  for (int i = 0, whole = 0; i < GRADC_MAX_PAIRS; i++)
+    before[i] = whole, whole += (int)(s->arena_pair[i] * product[i]), bytes += s->arena_pair[i] * product[i];
   r->arena = aligned_alloc(64, (size_t)(bytes + 127) / 64 * 64);
   memset(r->arena, 0x7f, (size_t)(bytes + 127) / 64 * 64); /* what is read before it is written shows */
   for (uint32_t i = 0; i < s->buffers.count; i++) {
@@ -59,6 +64,7 @@ static inline void emit_run_open(EmitRun *r, const Schedule *s, const InterpInpu
     }
     int64_t at = b->offset;
     for (int k = 0; k < GRADC_MAX_BATCHES; k++) at += b->offset_batch[k] * capacity[k];
+    if (b->pair) at += before[b->pair - 1] + b->offset_pair * product[b->pair - 1];
     r->buffers[i] = (char *)r->arena + at;
   }
 }

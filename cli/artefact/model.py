@@ -8,7 +8,7 @@ from typing import Any, Iterator, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
-ABI = 2
+ABI = 3
 MAX_RANK, MAX_BATCHES, MESSAGE_SIZE = 8, 4, 2048
 _TYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.bool_))
 _INPUT, _TARGET, _PARAM, _STATE = 0, 1, 2, 3

@@ -33,7 +33,7 @@ static V text(Tables *t, const char *string) {
 }
 
 static V integers(Tables *t, const int64_t *values, unsigned count) {
-  V all[GRADC_MAX_RANK];
+  V all[GRADC_MAX_RANK + GRADC_MAX_PAIRS];
   for (unsigned i = 0; i < count; i++) all[i] = number(t->e->i64, (uint64_t)values[i]);
   return LLVMConstArray2(t->e->i64, all, count);
 }
@@ -73,8 +73,9 @@ static V buffer_table(Tables *t) {
   V *rows = mem_zero(p->buffer_count + 1, sizeof *rows);
   for (uint32_t i = 0; i < p->buffer_count; i++) {
     const GradcBuffer *b = &p->buffers[i];
-    rows[i] = RECORD(t, GradcBuffer, number(e->i8, b->where), number(e->i32, b->slot), number(e->i64, (uint64_t)b->offset),
-                     integers(t, b->offset_batch, GRADC_MAX_BATCHES));
+    rows[i] = RECORD(t, GradcBuffer, number(e->i8, b->where), number(e->i8, b->pair), number(e->i8, b->entry),
+                     number(e->i32, b->slot), number(e->i64, (uint64_t)b->offset),
+                     integers(t, b->offset_batch, GRADC_MAX_BATCHES), number(e->i64, (uint64_t)b->offset_pair));
   }
   V all = table(t, rows, p->buffer_count, "buffers");
   free(rows);
@@ -130,7 +131,8 @@ static V pair_table(Tables *t) {
 static V entry_row(Tables *t, const GradcEntryInfo *entry, V run) {
   Emit *e = t->e;
   return RECORD(t, GradcEntryInfo, run, number(e->i64, (uint64_t)entry->arena),
-                integers(t, entry->arena_batch, GRADC_MAX_BATCHES), number(e->i64, (uint64_t)entry->scratch),
+                integers(t, entry->arena_batch, GRADC_MAX_BATCHES), integers(t, entry->arena_pair, GRADC_MAX_PAIRS),
+                number(e->i64, (uint64_t)entry->scratch),
                 number(e->i32, entry->max_threads), number(e->i32, entry->output_count), output_table(t, entry));
 }
 

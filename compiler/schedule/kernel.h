@@ -28,6 +28,12 @@ typedef struct {
   int32_t batch; /* -1: none */
 } Extent;
 
+/* How many elements: count, times the batch extents of up to two data blocks. */
+typedef struct {
+  int64_t count;
+  int32_t batch[2]; /* -1: none; a second one only behind a first */
+} Size;
+
 /* offset + sum over the stage's axes of stride * index, in elements (or a plain number for X_INDEX). A stride may be a
  * multiple of a batch extent, where a batch axis lies inside another one: then batch[i] >= 0. */
 typedef struct {
@@ -140,7 +146,7 @@ typedef struct {
   int64_t scratch;         /* bytes a thread (packing, rows) */
   uint64_t hash;           /* of all above but spans: equal kernels are one function */
   const char *name;        /* "k3_contract" */
-  double flops_const, flops_batch; /* 2 * multiply-adds of contractions: const + batch * extent */
+  double flops[4];         /* 2 * multiply-adds of contractions: sum of flops[i] * the batch extent to the power i */
 } Kernel;
 
 /* How far an operand lies from its buffer's start: elements a round, and in odd rounds, of each loop around the launch. */
@@ -172,11 +178,13 @@ typedef struct {
   uint8_t type;            /* Type */
   bool is_slot;
   uint32_t slot;
-  Shape shape;             /* of the graph; in memory a batch axis lies outermost, whatever its place in the shape */
-  Extent size;             /* elements; (count * batch where batched) */
+  Shape shape;             /* of the graph; in memory batch axes lie outermost, whatever their places in the shape */
+  Size size;               /* elements */
   uint32_t first_phase, last_phase;
   int64_t offset;          /* in the arena: bytes for every batch symbol's share: see plan.c */
   int64_t offset_batch[GRADC_MAX_BATCHES];
+  uint8_t pair;            /* 0; of a value with two batch axes: 1 + its pair (abi.h) */
+  int64_t offset_pair;     /* in the pair's region */
   Node node;
 } Buffer;
 
@@ -190,8 +198,10 @@ typedef struct Schedule {
   Vec(Buffer) buffers;
   Vec(uint32_t) output_buffer; /* one an output of the graph: the buffer of its node (UINT32_MAX for OUT_SLOT) */
   Vec(uint32_t) weight_buffer;
-  int64_t arena;           /* bytes = arena + sum of arena_batch[i] * capacity of batch i, rounded up to 16 */
+  int64_t arena;           /* bytes = arena + sum of arena_batch[i] * capacity of batch i, rounded up to 16, + of arena_pair *
+                              products of two of these */
   int64_t arena_batch[GRADC_MAX_BATCHES];
+  int64_t arena_pair[GRADC_MAX_PAIRS];
   int64_t scratch;
   Arena memory;
 } Schedule;

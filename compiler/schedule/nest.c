@@ -71,14 +71,16 @@ static Affine affine_linear(const Fuse *f, const Dims *dims, const IndexMap *map
   int8_t batch = -1;
   for (uint32_t i = dims->rank; i-- > 0;) {
     affine_add(f, &a, &map->index[i], stride, batch);
+    if (dim_is_batch(dims->dims[i]) && batch >= 0 && i && dims->dims[i - 1] != 1)
+      DIAG_BUG(f->s->session, ((Span){0}), "numbers that grow with two batch extents");
     if (dim_is_batch(dims->dims[i])) batch = (int8_t)(DIM_BATCH - dims->dims[i]);
     else stride *= dims->dims[i];
   }
   return a;
 }
 
-/* Where an element lies in memory. A value that we lay out has its batch axis outermost, whatever its place in the shape, so
- * that no other stride or offset grows with the batch; slots are row-major, as the caller gives them. */
+/* Where an element lies in memory. A value that we lay out has its batch axes outermost, whatever their places in the shape, so
+ * that no stride or offset grows with the batch but that of the first of two; slots are row-major, as the caller gives them. */
 Affine affine_memory(const Fuse *f, const Dims *dims, const IndexMap *map, bool slot) {
   if (slot) return affine_linear(f, dims, map);
   Affine a = affine_zero();
@@ -88,8 +90,12 @@ Affine affine_memory(const Fuse *f, const Dims *dims, const IndexMap *map, bool 
     affine_add(f, &a, &map->index[i], stride, -1);
     stride *= dims->dims[i];
   }
-  for (uint32_t i = dims->rank; i-- > 0;)
-    if (dim_is_batch(dims->dims[i])) affine_add(f, &a, &map->index[i], stride, -1);
+  int8_t inner = -1;
+  for (uint32_t i = dims->rank; i-- > 0;) {
+    if (!dim_is_batch(dims->dims[i])) continue;
+    affine_add(f, &a, &map->index[i], stride, inner);
+    inner = (int8_t)(DIM_BATCH - dims->dims[i]);
+  }
   return a;
 }
 
@@ -105,8 +111,12 @@ Affine affine_carry(const Fuse *f, Node carry, const Dims *dims, const IndexMap 
   int64_t size = 1; /* of a place, or of an example's */
   for (uint32_t i = 0; i < dims->rank; i++)
     if (!dim_is_batch(dims->dims[i])) size *= dims->dims[i];
-  for (uint32_t i = 0; i < map->rank; i++) /* an example has two places */
-    if (dim_is_batch(dims->dims[i])) affine_add(f, &at, &map->index[i], size, -1);
+  int8_t inner = -1;
+  for (uint32_t i = map->rank; i-- > 0;) { /* an example (or a pair) has two places */
+    if (!dim_is_batch(dims->dims[i])) continue;
+    affine_add(f, &at, &map->index[i], size, inner);
+    inner = (int8_t)(DIM_BATCH - dims->dims[i]);
+  }
   affine_add(f, &a, &at, 1, -1);
   if (slot == -1) a.stride[odd] = size;
   if (slot == -2) a.stride[odd] = -size, a.offset += size;

@@ -1,5 +1,6 @@
 /* plan.c: where every value lies. Two values share memory only if their lives do not meet in phases: within a phase one
- * thread may be kernels ahead of another. Values of a batch lie in regions of their own, which grow with its capacity. */
+ * thread may be kernels ahead of another. Values of a batch lie in regions of their own, which grow with its capacity, and
+ * values for each pair of examples in others, which grow with the product of two. */
 #include "fuse.h"
 
 #include <string.h>
@@ -7,7 +8,7 @@
 static const int64_t type_bytes[] = {4, 8, 4, 1};
 
 typedef struct {
-  int64_t from, to; /* bytes, or bytes an example */
+  int64_t from, to; /* bytes, or bytes an example, or a pair of examples */
   uint32_t first, last; /* phases */
 } Block;
 typedef Vec(Block) Blocks;
@@ -73,10 +74,35 @@ static void live_at(const Schedule *s, Buffer *b, uint32_t home, const Launch *l
   live(b, s->loops.data[loop - 1].last_phase);
 }
 
+/* Regions: what does not grow, what grows with each batch, what grows with each pair of batches. */
+enum { REGION_BATCH = 1, REGION_PAIR = REGION_BATCH + GRADC_MAX_BATCHES, REGIONS = REGION_PAIR + GRADC_MAX_PAIRS };
+
+static int region_of(const Buffer *b) {
+  if (b->pair) return REGION_PAIR + b->pair - 1;
+  return b->size.batch[0] < 0 ? 0 : REGION_BATCH + b->size.batch[0];
+}
+
+/* Regions follow each other. A buffer's offset in its own is known; what lies before it, now too. */
+static void place_regions(Schedule *s, const int64_t *top) {
+  for (uint32_t i = 0; i < s->buffers.count; i++) {
+    Buffer *b = &s->buffers.data[i];
+    memset(b->offset_batch, 0, sizeof b->offset_batch);
+    const int region = region_of(b);
+    if (b->is_slot || !region) continue;
+    for (int r = REGION_BATCH; r < REGION_PAIR && r < region; r++) b->offset_batch[r - REGION_BATCH] = top[r];
+    if (b->pair) b->offset_pair = b->offset;
+    else b->offset_batch[region - REGION_BATCH] = b->offset;
+    b->offset = top[0];
+  }
+  s->arena = top[0];
+  for (int r = 0; r < GRADC_MAX_BATCHES; r++) s->arena_batch[r] = top[REGION_BATCH + r];
+  for (int r = 0; r < GRADC_MAX_PAIRS; r++) s->arena_pair[r] = top[REGION_PAIR + r];
+}
+
 void plan_memory(Fuse *f) {
   Schedule *s = f->s;
-  Blocks regions[GRADC_MAX_BATCHES + 1] = {{0}}; /* [0]: what does not grow */
-  int64_t top[GRADC_MAX_BATCHES + 1] = {0};
+  Blocks regions[REGIONS] = {{0}};
+  int64_t top[REGIONS] = {0};
   for (uint32_t i = 0; i < s->buffers.count; i++) s->buffers.data[i].first_phase = UINT32_MAX, s->buffers.data[i].last_phase = 0;
   uint32_t *home = buffer_homes(s);
   for (uint32_t i = 0; i < s->launches.count; i++) {
@@ -95,21 +121,12 @@ void plan_memory(Fuse *f) {
     if (b->is_slot || b->first_phase == UINT32_MAX) continue;
     int64_t bytes;
     if (!mem_mul(b->size.count, type_bytes[b->type], &bytes)) bytes = INT64_MAX / 4;
-    const int region = b->size.batch < 0 ? 0 : 1 + b->size.batch;
+    const int region = region_of(b);
     const int64_t unit = region ? 4 : 64; /* a batch is rounded up to 16 examples: 4 bytes each are 64 */
     bytes = (bytes + unit - 1) / unit * unit;
     b->offset = fit(&regions[region], bytes, b->first_phase, b->last_phase);
     if (b->offset + bytes > top[region]) top[region] = b->offset + bytes;
   }
-  for (uint32_t i = 0; i < s->buffers.count; i++) { /* region r begins where the ones before it end */
-    Buffer *b = &s->buffers.data[i];
-    memset(b->offset_batch, 0, sizeof b->offset_batch);
-    if (b->is_slot || b->size.batch < 0) continue;
-    for (int r = 0; r < b->size.batch; r++) b->offset_batch[r] = top[1 + r];
-    b->offset_batch[b->size.batch] = b->offset;
-    b->offset = top[0];
-  }
-  s->arena = top[0];
-  for (int r = 0; r < GRADC_MAX_BATCHES; r++) s->arena_batch[r] = top[1 + r];
-  for (int r = 0; r <= GRADC_MAX_BATCHES; r++) vec_free(&regions[r]);
+  place_regions(s, top);
+  for (int r = 0; r < REGIONS; r++) vec_free(&regions[r]);
 }

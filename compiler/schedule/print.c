@@ -91,6 +91,8 @@ void schedule_print(const Schedule *s, Text *out) {
   text_printf(out, "%u phases, %u launches of %u kernels; arena %lld", s->phases, s->launches.count, s->kernels.count, (long long)s->arena);
   for (int i = 0; i < GRADC_MAX_BATCHES; i++)
     if (s->arena_batch[i]) text_printf(out, " + %lld * batch%s", (long long)s->arena_batch[i], i ? "'" : "");
+  for (int i = 0; i < GRADC_MAX_PAIRS; i++)
+    if (s->arena_pair[i]) text_printf(out, " + %lld * %s", (long long)s->arena_pair[i], i ? "batch batch'" : "batch^2");
   text_add(out, " bytes\n");
   uint32_t phase = UINT32_MAX;
   for (uint32_t i = 0; i < s->launches.count; i++) {
@@ -115,10 +117,12 @@ void schedule_print(const Schedule *s, Text *out) {
     const Buffer *b = &s->buffers.data[i];
     if (b->is_slot) continue;
     text_printf(out, "  b%u %s ", i, type_word((Type)b->type));
-    print_extent(&b->size, out);
+    print_extent(&(Extent){b->size.count, b->size.batch[0]}, out);
+    if (b->pair) text_add(out, b->size.batch[1] ? "*batch'" : "*batch");
     text_printf(out, " phases %u..%u at %lld", b->first_phase, b->last_phase, (long long)b->offset);
     for (int k = 0; k < GRADC_MAX_BATCHES; k++)
       if (b->offset_batch[k]) text_printf(out, " + %lld * batch%s", (long long)b->offset_batch[k], k ? "'" : "");
+    if (b->offset_pair) text_printf(out, " + %lld * %s", (long long)b->offset_pair, b->pair > 1 ? "batch batch'" : "batch^2");
     text_add(out, "\n");
   }
 }

@@ -6,22 +6,23 @@
 uint32_t schedule_buffer(Fuse *f, Node n) {
   if (f->buffer_of[n.id] >= 0) return (uint32_t)f->buffer_of[n.id];
   const Dims *d = node_dims(f->g, n);
-  Extent size = {1, -1};
+  Size size = {1, {-1, -1}};
   for (uint32_t i = 0; i < d->rank; i++) {
     const Extent e = extent_of(d->dims[i]);
-    if (e.batch >= 0 && size.batch >= 0) DIAG_BUG(f->s->session, node_data(f->g, n)->span, "a value with two batch axes");
-    if (e.batch >= 0) size.batch = e.batch;
+    if (e.batch >= 0 && size.batch[1] >= 0) DIAG_BUG(f->s->session, node_data(f->g, n)->span, "a value with three batch axes");
+    if (e.batch >= 0) size.batch[size.batch[0] >= 0] = e.batch;
     if (!mem_mul(size.count, e.count, &size.count)) size.count = INT64_MAX / 16;
   }
   if (node_prim(f->g, n) == P_CARRY && !mem_mul(size.count, 2, &size.count)) size.count = INT64_MAX / 16; /* affine_carry */
-  vec_push(&f->s->buffers, ((Buffer){.type = (uint8_t)node_type(f->g, n), .shape = node_shape(f->g, n), .size = size, .node = n}));
+  const uint8_t pair = size.batch[1] < 0 ? 0 : (uint8_t)(1 + gradc_pair(size.batch[0], size.batch[1]));
+  vec_push(&f->s->buffers, ((Buffer){.type = (uint8_t)node_type(f->g, n), .shape = node_shape(f->g, n), .size = size, .pair = pair, .node = n}));
   return (uint32_t)(f->buffer_of[n.id] = (int32_t)f->s->buffers.count - 1);
 }
 
 uint32_t schedule_slot_buffer(Fuse *f, uint32_t slot) {
   if (f->slot_buffer[slot] >= 0) return (uint32_t)f->slot_buffer[slot];
   const Slot *s = &f->g->slots.data[slot];
-  vec_push(&f->s->buffers, ((Buffer){.type = (uint8_t)s->type, .is_slot = true, .slot = slot, .shape = s->shape, .size = {0, -1}}));
+  vec_push(&f->s->buffers, ((Buffer){.type = (uint8_t)s->type, .is_slot = true, .slot = slot, .shape = s->shape, .size = {0, {-1, -1}}}));
   return (uint32_t)(f->slot_buffer[slot] = (int32_t)f->s->buffers.count - 1);
 }
 
@@ -251,9 +252,9 @@ static void count_flops(Kernel *k) {
     const Stage *s = &k->stages.data[i];
     if (s->combine != COMBINE_FMA) continue;
     double flops = 2;
-    bool batch = false;
-    for (int a = 0; a < s->par + s->red; a++) flops *= (double)s->axes[a].count, batch |= s->axes[a].batch >= 0;
-    *(batch ? &k->flops_batch : &k->flops_const) += flops;
+    int batches = 0;
+    for (int a = 0; a < s->par + s->red; a++) flops *= (double)s->axes[a].count, batches += s->axes[a].batch >= 0;
+    k->flops[batches < 3 ? batches : 3] += flops;
   }
 }
 
@@ -397,11 +398,7 @@ int64_t schedule_rounds(const Schedule *s, const Launch *l) {
   return rounds;
 }
 
-double schedule_flops(const Schedule *s, int64_t batch) {
-  double flops = 0;
-  for (uint32_t i = 0; i < s->launches.count; i++) {
-    const Kernel *k = &s->kernels.data[s->launches.data[i].kernel];
-    flops += (k->flops_const + k->flops_batch * (double)batch) * (double)schedule_rounds(s, &s->launches.data[i]);
-  }
-  return flops;
+double kernel_flops(const Kernel *k, int64_t batch) {
+  const double n = (double)batch;
+  return k->flops[0] + n * (k->flops[1] + n * (k->flops[2] + n * k->flops[3]));
 }

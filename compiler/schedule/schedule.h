@@ -19,7 +19,7 @@ void schedule_free(Schedule *schedule);
 void schedule_print(const Schedule *schedule, Text *out);
 /* How many times a launch runs in a step. */
 int64_t schedule_rounds(const Schedule *schedule, const Launch *launch);
-/* Multiply-adds x 2 of contractions for a batch extent. */
-double schedule_flops(const Schedule *schedule, int64_t batch);
+/* Multiply-adds x 2 of one run of a kernel for a batch extent. */
+double kernel_flops(const Kernel *kernel, int64_t batch);
 
 #endif

@@ -133,7 +133,7 @@ enum { JACOBIAN_LIMIT = 256 };
 static Value jacobian(Tracer *t, Value e, Value x, Span span) {
   const Dims rows = value_dims(t, e), columns = value_dims(t, x);
   int64_t count;
-  if (!dims_size(&rows, 1, &count) || count > JACOBIAN_LIMIT || count < 1 ||
+  if (dims_batched(&rows) || !dims_size(&rows, 1, &count) || count > JACOBIAN_LIMIT || count < 1 ||
       rows.rank + columns.rank + x.batched > GRAPH_MAX_RANK) {
     trace_limit(t, "no-meaning", span, "the derivatives of %s by %s have no meaning yet: at most %d rows",
                 dims_text(t, &rows), dims_text(t, &columns), JACOBIAN_LIMIT);

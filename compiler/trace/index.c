@@ -53,21 +53,44 @@ static Value choose_from_row(Tracer *t, Value v, Value index, int64_t n, Span sp
   return value_bad(kept) ? kept : op_reduce(t, P_SUM, kept, &all, false, span);
 }
 
+/* The same of any array, along an axis of the batch's extent: the sum over the axis of what stands at the named place. */
+static Value choose_examples(Tracer *t, Value v, uint32_t axis, Value index, Span span) {
+  const Dims have = value_dims(t, v), places = value_dims(t, index);
+  Dims spread = {0}, hot = {0};
+  for (uint32_t i = 0; i < axis; i++) spread.dims[spread.rank++] = have.dims[i], hot.dims[hot.rank++] = 1;
+  for (uint32_t i = 0; i < places.rank; i++) spread.dims[spread.rank++] = 1, hot.dims[hot.rank++] = places.dims[i];
+  for (uint32_t i = axis; i < have.rank; i++) spread.dims[spread.rank++] = have.dims[i];
+  Dims numbers = {1, {have.dims[axis]}};
+  for (uint32_t i = axis + 1; i < have.rank; i++) numbers.dims[numbers.rank++] = 1, hot.dims[hot.rank++] = 1;
+  hot.dims[hot.rank++] = 1;
+  const bool truth = value_type(t, v) == TYPE_BOOL;
+  const Value number = tensor_reshape(t, op_iota(t, 0, have.dims[axis], span), &numbers);
+  const Value named = op_binary(t, OP_EQ, tensor_reshape(t, index, &hot), number, span);
+  if (value_bad(named)) return named;
+  const Value kept = op_select(t, named, tensor_reshape(t, value_cast(t, v, truth ? TYPE_I32 : value_type(t, v)), &spread),
+                               value_number(0, true, span), span);
+  const Over over = {false, 1, {axis + places.rank}};
+  const Value out = value_bad(kept) ? kept : op_reduce(t, P_SUM, kept, &over, false, span);
+  return truth && !value_bad(out) ? op_binary(t, OP_NE, out, value_number(0, true, span), span) : out;
+}
+
 /* The elements of an axis that an integer array names; 0 for a number that is none of the axis'. */
 Value op_gather(Tracer *t, Value v, uint32_t axis, Value index, Span span) {
   const Dims have = value_dims(t, v), places = value_dims(t, index);
   const bool both = v.batched && index.batched;
-  if (dim_is_batch(have.dims[axis])) {
-    trace_limit(t, "gather-batch", span, "picking examples of a batch has no meaning yet");
-    return value_poison();
-  }
-  if (have.rank - 1 + places.rank + (v.batched || index.batched) > GRAPH_MAX_RANK) {
+  const bool examples = dim_is_batch(have.dims[axis]);
+  if (have.rank - !examples + places.rank + (v.batched || index.batched) > GRAPH_MAX_RANK) {
     trace_limit(t, "rank-limit", span, "more than %d axes have no meaning yet", GRAPH_MAX_RANK);
     return value_poison();
   }
   if (both && value_batch(t, v) != value_batch(t, index)) {
     trace_error(t, "two-batches", span, "the index and what it picks from belong to two data blocks, whose batches differ");
     return value_poison();
+  }
+  if (examples) {
+    Value out = choose_examples(t, v, axis, index, span);
+    out.classes = v.classes;
+    return out;
   }
   if (both && have.rank == 1 && !places.rank && value_type(t, v) != TYPE_BOOL) {
     Value out = choose_from_row(t, v, index, have.dims[axis], span);

@@ -35,7 +35,8 @@ static bool order_args(Tracer *t, Call *c, Value *x, uint32_t *axis) {
   if (value_type(t, *x) == TYPE_BOOL) *x = value_cast(t, *x, TYPE_I32);
   const int64_t n = dims.dims[*axis];
   if (n >= 0 && n <= SORT_LIMIT && dims.rank + 1 + x->batched <= GRAPH_MAX_RANK) return true;
-  trace_limit(t, "no-meaning", c->span, "sorting more than %d elements has no meaning yet", SORT_LIMIT);
+  if (dim_is_batch(n)) trace_limit(t, "no-meaning", c->span, "sorting the examples of a batch has no meaning yet");
+  else trace_limit(t, "no-meaning", c->span, "sorting more than %d elements has no meaning yet", SORT_LIMIT);
   return false;
 }
 

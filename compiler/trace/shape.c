@@ -56,6 +56,12 @@ Value tensor_expand(Tracer *t, Value v, const Dims *dims, bool batched, int64_t 
   return v;
 }
 
+bool dims_batched(const Dims *dims) {
+  for (uint32_t i = 0; i < dims->rank; i++)
+    if (dim_is_batch(dims->dims[i])) return true;
+  return false;
+}
+
 bool axis_of(Tracer *t, int64_t axis, uint32_t rank, uint32_t *out, Span at) {
   if (axis < 0) axis += rank;
   if (axis >= 0 && axis < rank) {

@@ -252,6 +252,27 @@ Value builtin_split(Tracer *t, Call *c) {
 
 /* ---- one array ---- */
 
+/* Has the other shape the same axes of batches in the same order, with as much between them? */
+static bool batches_stay(const Dims *have, const Dims *want) {
+  uint32_t i = 0, k = 0;
+  for (;; i++, k++) {
+    int64_t p = 1, q = 1;
+    while (i < have->rank && !dim_is_batch(have->dims[i])) p *= have->dims[i++];
+    while (k < want->rank && !dim_is_batch(want->dims[k])) q *= want->dims[k++];
+    if (p != q || (i < have->rank) != (k < want->rank)) return false;
+    if (i == have->rank) return true;
+    if (have->dims[i] != want->dims[k]) return false;
+  }
+}
+
+/* False after an error: the axis is as long as the batch. */
+static bool known_axis(Tracer *t, Call *c, Value x, uint32_t axis) {
+  const Dims dims = value_dims(t, x);
+  if (!dim_is_batch(dims.dims[axis])) return true;
+  trace_limit(t, "no-meaning", c->span, "`%s` along an axis of the batch's extent has no meaning yet", c->builtin->name);
+  return false;
+}
+
 Value builtin_reshape(Tracer *t, Call *c) {
   Value x = c->args[0];
   Dims want;
@@ -266,7 +287,7 @@ Value builtin_reshape(Tracer *t, Call *c) {
       fits = fits && open < 0;
       open = (int)i;
     } else {
-      given *= want.dims[i];
+      given *= dim_is_batch(want.dims[i]) ? 1 : want.dims[i];
     }
   }
   fits = fits && dims_size(&have, 1, &size);
@@ -274,6 +295,13 @@ Value builtin_reshape(Tracer *t, Call *c) {
   if (!fits || size != given) {
     Diag *d = trace_error(t, "shape-mismatch", c->span, "%s has %lld elements, %s has %lld", dims_text(t, &have),
                           (long long)size, dims_text(t, &want), (long long)given);
+    note_value(t, d, x, c->span, "the array");
+    return value_poison();
+  }
+  if (!batches_stay(&have, &want)) {
+    Diag *d = trace_error(t, "shape-mismatch", c->span,
+                          "axes of the batch's extent keep their order, and what lies between them its size: %s cannot become %s",
+                          dims_text(t, &have), dims_text(t, &want));
     note_value(t, d, x, c->span, "the array");
     return value_poison();
   }
@@ -289,6 +317,12 @@ Value builtin_flatten(Tracer *t, Call *c) {
   const Dims have = value_dims(t, x);
   Dims flat = {1, {1}};
   if (!dims_size(&have, 1, &flat.dims[0])) return value_poison();
+  if (dims_batched(&have) && flat.dims[0] == 1 && batches_stay(&have, &(Dims){1, {DIM_BATCH}})) flat.dims[0] = DIM_BATCH;
+  else if (dims_batched(&have)) {
+    trace_limit(t, "no-meaning", c->span, "`flatten` of %s has no meaning yet: an axis' extent is a number or the batch's",
+                dims_text(t, &have));
+    return value_poison();
+  }
   x = tensor_reshape(t, x, &flat);
   x.span = c->span;
   return x;
@@ -378,11 +412,24 @@ Value builtin_expand(Tracer *t, Call *c) {
   return tensor_reshape(t, x, &want);
 }
 
+/* Along an axis of the batch's extent n: place i gets what stood at i - by, counted round; or, turned, at n - 1 - i. */
+static Value moved_examples(Tracer *t, Value x, uint32_t axis, int64_t by, bool turned, Span span) {
+  Graph *g = t->graph;
+  const int64_t extent = value_dims(t, x).dims[axis];
+  const Node n = build_broadcast(g, build_extent(g, extent), shape_of(g, &(Dims){1, {extent}}), NULL);
+  const Node i = build_cast(g, build_iota(g, extent), TYPE_F64);
+  const Node from = build_sub(g, turned ? build_sub(g, n, build_like(g, n, 1)) : i, turned ? i : build_like(g, i, (double)by));
+  const Node whole = build_mul(g, n, build_unary(g, P_FLOOR, build_div(g, from, n)));
+  const Value index = value_tensor(t, build_cast(g, build_sub(g, from, whole), TYPE_I32), false, span);
+  return op_gather(t, x, axis, index, span);
+}
+
 Value builtin_reverse(Tracer *t, Call *c) {
   Value x = c->args[0];
   uint32_t axis;
   if (!value_to_tensor(t, &x, TYPE_COUNT, c->span)) return value_poison();
   if (!one_axis(t, c->args[1], value_dims(t, x).rank, -1, &axis, c->span)) return value_poison();
+  if (dim_is_batch(value_dims(t, x).dims[axis])) return moved_examples(t, x, axis, 0, true, c->span);
   const int64_t place = (int64_t)axis + x.batched;
   x.node = build_reverse(t->graph, x.node, &place, 1);
   x.span = c->span;
@@ -395,6 +442,7 @@ Value builtin_pad(Tracer *t, Call *c) {
   int64_t side[2];
   if (!value_to_tensor(t, &x, TYPE_COUNT, c->span)) return value_poison();
   if (!one_axis(t, c->args[2], value_dims(t, x).rank, -1, &axis, c->span)) return value_poison();
+  if (!known_axis(t, c, x, axis)) return value_poison();
   const bool pair = (widths.kind == V_TUPLE || widths.kind == V_ARRAY) && widths.count == 2;
   for (int i = 0; i < 2; i++) {
     if (!value_whole(t, pair ? widths.items[i] : widths, &side[i], "a width", c->span)) return value_poison();
@@ -419,6 +467,7 @@ Value builtin_slice(Tracer *t, Call *c) {
   if (!value_whole(t, c->args[1], &start, "the start", c->span) ||
       !value_whole(t, c->args[2], &count, "the count", c->span))
     return value_poison();
+  if (!known_axis(t, c, x, axis)) return value_poison();
   if (start < 0 || count < 0 || start + count > dims.dims[axis]) {
     trace_error(t, "out-of-range", c->span, "elements %lld to %lld of an axis of extent %lld", (long long)start,
                 (long long)(start + count) - 1, (long long)dims.dims[axis]);
@@ -440,6 +489,7 @@ static Value repeated(Tracer *t, Call *c, bool each) {
     trace_error(t, "bad-extent", c->span, "%s cannot be repeated %lld times", value_describe(t, x), (long long)times);
     return value_poison();
   }
+  if (!known_axis(t, c, x, axis)) return value_poison();
   const uint32_t new_axis = axis + each;
   Dims one = {dims.rank + 1, {0}}, full, all = dims;
   for (uint32_t i = 0; i < one.rank; i++) one.dims[i] = i == new_axis ? 1 : dims.dims[i - (i > new_axis)];
@@ -463,6 +513,7 @@ Value builtin_roll(Tracer *t, Call *c) {
   const Dims dims = value_dims(t, x);
   if (!one_axis(t, c->args[2], dims.rank, -1, &axis, c->span)) return value_poison();
   const int64_t n = dims.dims[axis];
+  if (dim_is_batch(n)) return moved_examples(t, x, axis, by, false, c->span);
   by = n > 0 ? (by % n + n) % n : 0;
   if (!by) return x;
   Value parts[2] = {op_slice_axis(t, x, axis, n - by, by, 1), op_slice_axis(t, x, axis, 0, n - by, 1)};

@@ -127,7 +127,21 @@ static void trace_evaluation(Tracer *t) {
   states_write(t);
 }
 
-/* The scheduler lays out one batch axis a value: what joins all pairs of examples is for the oracle alone yet. */
+/* Memory has room for a number for each pair of examples, not for each three; and a draw's number is at most a multiple of
+ * one batch extent away from its neighbour's. */
+static bool beyond_pairs(const Graph *g, Node n) {
+  const Dims *dims = node_dims(g, n);
+  uint32_t axes = 0;
+  for (uint32_t k = 0; k < dims->rank; k++) axes += dim_is_batch(dims->dims[k]);
+  if (axes < 2 || node_prim(g, n) != P_RANDOM) return axes > 2;
+  uint32_t inside = 0;
+  for (uint32_t k = dims->rank; k-- > 0;) {
+    if (inside > 1 && dims->dims[k] != 1) return true;
+    inside += dim_is_batch(dims->dims[k]);
+  }
+  return false;
+}
+
 static void limit_batch_axes(Tracer *t, const Graph *g) {
   uint8_t *needed = mem_zero(g->nodes.count, 1);
   for (uint32_t i = 0; i < g->outputs.count; i++)
@@ -136,13 +150,12 @@ static void limit_batch_axes(Tracer *t, const Graph *g) {
     const Node n = {id};
     if (!needed[id]) continue;
     for (uint32_t i = 0; i < node_data(g, n)->count; i++) needed[node_in(g, n, i).id] = 1;
-    const Dims *dims = node_dims(g, n);
-    uint32_t axes = 0;
-    for (uint32_t k = 0; k < dims->rank; k++) axes += dim_is_batch(dims->dims[k]);
-    if (axes < 2) continue;
-    diag_limit(t->s, "two-batch-axes", node_data(g, n)->span,
-               "a value for each pair of examples, of shape %s, has no meaning yet in this version",
-               dims_text(t, dims));
+    if (!beyond_pairs(g, n)) continue;
+    diag_limit(t->s, "three-batch-axes", node_data(g, n)->span,
+               node_prim(g, n) == P_RANDOM
+                   ? "draws for pairs of examples behind other axes, of shape %s, have no meaning yet in this version"
+                   : "a value for each three examples of a batch, of shape %s, has no meaning yet in this version",
+               dims_text(t, node_dims(g, n)));
     break;
   }
   free(needed);

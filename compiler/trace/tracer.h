@@ -301,6 +301,7 @@ Value tensor_reshape(Tracer *t, Value v, const Dims *dims);
 Value tensor_transpose(Tracer *t, Value v, const uint32_t *perm); /* of example axes */
 Shape tensor_shape(Tracer *t, const Dims *example, bool batched, int64_t batch);
 bool dims_equal(const Dims *a, const Dims *b);
+bool dims_batched(const Dims *dims); /* an axis of the batch's extent among them */
 /* Normalises a possibly negative axis; false after an error. */
 bool axis_of(Tracer *t, int64_t axis, uint32_t rank, uint32_t *out, Span at);
 

@@ -361,6 +361,42 @@ static void test_wrong_programs(void **state) {
   expect_create(&wrong, 8, 1, GRADC_ERROR_PROGRAM, "row 0 of its outputs");
 }
 
+/* Values for pairs of examples: room for the product of the capacities, behind what grows with one. */
+static void test_pairs(void **state) {
+  GradcMemory plain, paired;
+  int64_t capacity = 17;
+  GradcProgram both = program;
+  GradcBuffer rows[ROWS];
+  memcpy(rows, buffers, sizeof rows);
+  both.buffers = rows;
+  both.entries[GRADC_ENTRY_TRAIN].arena_pair[gradc_pair(0, 0)] = 12;
+  assert_int_equal(gradc_memory(&program, &capacity, 1, &plain, NULL), GRADC_OK);
+  assert_int_equal(gradc_memory(&both, &capacity, 1, &paired, NULL), GRADC_OK);
+  assert_int_equal(paired.arena - plain.arena, 12 * 32 * 32);
+  assert_int_equal(paired.total - plain.total, 12 * 32 * 32);
+  rows[ROW_ERROR] = (GradcBuffer){GRADC_AT_ARENA, .pair = 1, .entry = GRADC_ENTRY_TRAIN, .offset = 192, .offset_batch = {8},
+                                  .offset_pair = 12};
+  GradcModel *model = NULL;
+  GradcMessage message;
+  assert_int_equal(gradc_create(&both, 1, &capacity, 1, &model, &message), GRADC_OK);
+  gradc_free(model);
+  rows[ROW_ERROR].offset_pair = 13; /* beyond the end */
+  expect_create(&both, 17, 1, GRADC_ERROR_PROGRAM, "outside its arena");
+  rows[ROW_ERROR].offset_pair = 0, rows[ROW_ERROR].pair = GRADC_MAX_PAIRS + 1;
+  expect_create(&both, 17, 1, GRADC_ERROR_PROGRAM, "row 10 of its buffers");
+  rows[ROW_ERROR].pair = 1, rows[ROW_ERROR].entry = GRADC_ENTRY_COUNT;
+  expect_create(&both, 17, 1, GRADC_ERROR_PROGRAM, "row 10 of its buffers");
+  rows[ROW_ERROR] = buffers[ROW_ERROR];
+  expect_create(&both, (int64_t)1 << 32, 1, GRADC_ERROR_MEMORY, "more memory than can be addressed");
+  both.entries[GRADC_ENTRY_TRAIN].arena_pair[0] = -1;
+  expect_create(&both, 17, 1, GRADC_ERROR_PROGRAM, "row 1 of its entries");
+  both.entries[GRADC_ENTRY_TRAIN].arena_pair[0] = 0;
+  both.entries[GRADC_ENTRY_TRAIN].arena_pair[gradc_pair(2, 1)] = 4; /* of two more data blocks */
+  assert_int_equal(gradc_batch_count(&both), 3);
+  for (int a = 0, n = 0; a < GRADC_MAX_BATCHES; a++) /* numbered without gaps, whatever the order of the two */
+    for (int b = a; b < GRADC_MAX_BATCHES; b++, n++) assert_true(gradc_pair(a, b) == n && gradc_pair(b, a) == n);
+}
+
 static void test_wrong_sizes(void **state) {
   expect_create(&program, 0, 1, GRADC_ERROR_ARGUMENT, "at least 1");
   expect_create(&program, -3, 1, GRADC_ERROR_ARGUMENT, "at least 1");
@@ -432,7 +468,8 @@ int main(void) {
       cmocka_unit_test(test_wrong_steps),
       cmocka_unit_test(test_wrong_names),
       cmocka_unit_test(test_wrong_programs),
-      cmocka_unit_test(test_wrong_sizes),
+      cmocka_unit_test(test_pairs),
+                                     cmocka_unit_test(test_wrong_sizes),
       cmocka_unit_test(test_lacking_entries),
       cmocka_unit_test(test_many_instances),
       cmocka_unit_test(test_two_models_in_two_threads),

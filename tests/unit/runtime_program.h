@@ -30,22 +30,22 @@ static const GradcSlot slots[SLOTS] = {
 enum { ROW_ERROR = SLOTS, ROW_PREDICTION, ROW_LOSS, ROW_WEIGHT, ROW_WORST, ROW_FRAME, ROWS };
 /* In the arena: 3 lines of scalars, then the errors and behind them the predictions, 4 bytes an example each. */
 static const GradcBuffer buffers[ROWS] = {
-    {GRADC_AT_SLOT, SLOT_X},
-    {GRADC_AT_SLOT, SLOT_Y},
-    {GRADC_AT_SLOT, SLOT_KIND},
-    {GRADC_AT_SLOT, SLOT_MASK},
-    {GRADC_AT_SLOT, SLOT_W},
-    {GRADC_AT_SLOT, SLOT_B},
-    {GRADC_AT_SLOT, SLOT_SEEN},
-    {GRADC_AT_SLOT, SLOT_FLAGS},
-    {GRADC_AT_SLOT, SLOT_V},
-    {GRADC_AT_SLOT, SLOT_TOTAL},
-    [ROW_ERROR] = {GRADC_AT_ARENA, 0, 192, {0}},
-    [ROW_PREDICTION] = {GRADC_AT_ARENA, 0, 192, {4}},
-    [ROW_LOSS] = {GRADC_AT_ARENA, 0, 0, {0}},
-    [ROW_WEIGHT] = {GRADC_AT_ARENA, 0, 8, {0}},
-    [ROW_WORST] = {GRADC_AT_ARENA, 0, 16, {0}},
-    [ROW_FRAME] = {GRADC_AT_ARENA, 0, 64, {0}}, /* step, steps, epoch, seed, draw, threads, batch as doubles */
+    {GRADC_AT_SLOT, .slot = SLOT_X},
+    {GRADC_AT_SLOT, .slot = SLOT_Y},
+    {GRADC_AT_SLOT, .slot = SLOT_KIND},
+    {GRADC_AT_SLOT, .slot = SLOT_MASK},
+    {GRADC_AT_SLOT, .slot = SLOT_W},
+    {GRADC_AT_SLOT, .slot = SLOT_B},
+    {GRADC_AT_SLOT, .slot = SLOT_SEEN},
+    {GRADC_AT_SLOT, .slot = SLOT_FLAGS},
+    {GRADC_AT_SLOT, .slot = SLOT_V},
+    {GRADC_AT_SLOT, .slot = SLOT_TOTAL},
+    [ROW_ERROR] = {GRADC_AT_ARENA, .offset = 192},
+    [ROW_PREDICTION] = {GRADC_AT_ARENA, .offset = 192, .offset_batch = {4}},
+    [ROW_LOSS] = {GRADC_AT_ARENA, .offset = 0},
+    [ROW_WEIGHT] = {GRADC_AT_ARENA, .offset = 8},
+    [ROW_WORST] = {GRADC_AT_ARENA, .offset = 16},
+    [ROW_FRAME] = {GRADC_AT_ARENA, .offset = 64}, /* step, steps, epoch, seed, draw, threads, batch as doubles */
 };
 
 static const GradcOutput train_outputs[] = {
@@ -144,8 +144,8 @@ static const GradcProgram program = {
     .buffers = buffers,
     .entries = {
         [GRADC_ENTRY_INIT] = {program_init, .max_threads = 1},
-        [GRADC_ENTRY_TRAIN] = {program_train, 192, {8}, 8, 8, 2, train_outputs},
-        [GRADC_ENTRY_EVAL] = {program_eval, 192, {8}, 8, 4, 4, eval_outputs},
+        [GRADC_ENTRY_TRAIN] = {program_train, .arena = 192, .arena_batch = {8}, .scratch = 8, .max_threads = 8, .output_count = 2, .outputs = train_outputs},
+        [GRADC_ENTRY_EVAL] = {program_eval, .arena = 192, .arena_batch = {8}, .scratch = 8, .max_threads = 4, .output_count = 4, .outputs = eval_outputs},
     },
 };
 
