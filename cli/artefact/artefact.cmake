@@ -31,7 +31,8 @@ if(CMAKE_SYSTEM_NAME STREQUAL Linux)
     endif()
   endforeach()
 endif()
-set(carried ${carried} ${PROJECT_SOURCE_DIR}/runtime/gradc.h ${PROJECT_SOURCE_DIR}/runtime/abi.h ${CMAKE_CURRENT_LIST_DIR}/model.py)
+set(carried ${carried} ${PROJECT_SOURCE_DIR}/runtime/gradc.h ${PROJECT_SOURCE_DIR}/runtime/abi.h ${CMAKE_CURRENT_LIST_DIR}/model.py
+  ${CMAKE_CURRENT_LIST_DIR}/backend.py)
 set(carried_c ${PROJECT_BINARY_DIR}/runtime/carried.c)
 add_custom_command(OUTPUT ${carried_c}
   COMMAND ${CMAKE_COMMAND} "-DFILES=${carried}" -DOUT=${carried_c} -DHEADER=carried.h -DTYPE=CarriedFile

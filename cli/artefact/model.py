@@ -12,6 +12,7 @@ ABI = 3
 MAX_RANK, MAX_BATCHES, MESSAGE_SIZE = 8, 4, 2048
 _TYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.bool_))
 _INPUT, _TARGET, _PARAM, _STATE = 0, 1, 2, 3
+_ndarray, _byte_of, _address_of = np.ndarray, c.c_char.from_buffer, c.addressof
 
 
 class GradcError(RuntimeError):
@@ -90,7 +91,10 @@ def _view(tensor: _Tensor) -> np.ndarray:
 class _Feed:
     """An input or a target: how an array becomes an address."""
 
-    def __init__(self, slot: _Slot) -> None:
+    __slots__ = ("number", "name", "target", "dtype", "block", "shape")
+
+    def __init__(self, number: int, slot: _Slot) -> None:
+        self.number = number
         self.name, self.target, self.dtype = slot.name.decode(), slot.kind == _TARGET, _TYPES[slot.type]
         dims = tuple(slot.dims[: slot.rank])
         self.block = -1 - dims[0] if dims and dims[0] < 0 else None
@@ -118,24 +122,27 @@ class CompiledModel(Mapping[str, np.ndarray]):
     :param seed: of parameters and of every random draw
     :param batch: the most examples in a call; None for the number that the model was compiled for
     :param threads: 0 for as many as there are processors
+    :param copy: whether results are copies; if not, they are the model's memory, which the next call writes over
     """
 
     _path = ""
 
-    def __init__(self, seed: int = 0, batch: Optional[int] = None, threads: int = 0) -> None:
+    def __init__(self, seed: int = 0, batch: Optional[int] = None, threads: int = 0, copy: bool = True) -> None:
         self._model: Optional[int] = None
         lib = self._lib = _open(self._path)
         self._program = lib.gradc_default_program()
         program = self._program.contents
         slots = program.slots[: program.slot_count]
-        self._feeds = [_Feed(s) for s in slots if s.kind in (_INPUT, _TARGET)]
+        self._feeds = [_Feed(i, s) for i, s in enumerate(s for s in slots if s.kind in (_INPUT, _TARGET))]
         self._names = [s.name.decode() for s in slots if s.kind in (_PARAM, _STATE)]
         self._states = {s.name.decode() for s in slots if s.kind == _STATE}
         self._inputs = (c.c_void_p * max(1, len(self._feeds)))()
         self._batch = (c.c_int64 * MAX_BATCHES)(1, 1, 1, 1)
         self._counts = [1] * MAX_BATCHES  # what _batch holds, where reading is quick
         self._inputs_at, self._batch_at = c.addressof(self._inputs), c.addressof(self._batch)
-        self._results: dict = {}
+        self._copy = copy
+        self._results: dict = {}  # of these counts: by entry, what it leaves
+        self._all_results = {(1,) * MAX_BATCHES: self._results}
         blocks, message, model = lib.gradc_batch_count(self._program), c.create_string_buffer(MESSAGE_SIZE), c.c_void_p()
         capacity = None if batch is None else (c.c_int64 * MAX_BATCHES)(*([batch] * blocks))
         if lib.gradc_create(self._program, seed, capacity, threads, c.byref(model), message):
@@ -146,7 +153,7 @@ class CompiledModel(Mapping[str, np.ndarray]):
         """Ends its threads and frees its memory; nothing can be done with it afterwards."""
         if self._model is not None:
             self._lib.gradc_free(self._model)
-            self._model, self._results = None, {}
+            self._model, self._results, self._all_results = None, {}, {}
 
     def __enter__(self):
         return self
@@ -164,27 +171,41 @@ class CompiledModel(Mapping[str, np.ndarray]):
         if status:
             raise GradcError(self._lib.gradc_message(self._model).decode() if self._model else "the model is closed")
 
-    def _run(self, function: Any, values: Sequence[Any]) -> list:
+    def _run(self, function: Any, values: Sequence[Any]) -> None:
         kept, seen, inputs, counts = [], 0, self._inputs, self._counts
-        for i, (feed, value) in enumerate(zip(self._feeds, values)):
+        for feed, value in zip(self._feeds, values):
             if value is None:
-                inputs[i] = None
+                inputs[feed.number] = None
                 continue
-            array = feed.take(value)
-            kept.append(array)  # alive during the call
-            inputs[i] = array.__array_interface__["data"][0]
-            block = feed.block
+            block, held = feed.block, None
+            # The usual array in a few checks: from_buffer refuses those that are not contiguous, and some others.
+            if type(value) is _ndarray and value.dtype is feed.dtype and value.shape[block is not None :] == feed.shape:
+                try:
+                    held = _byte_of(value)
+                    inputs[feed.number] = _address_of(held)
+                except (TypeError, ValueError, BufferError):
+                    held = None
+            if held is None:
+                value = held = feed.take(value)
+                inputs[feed.number] = value.__array_interface__["data"][0]
+            kept.append(held)  # alive during the call
             if block is None:
                 continue
-            if counts[block] != len(array):
+            count = len(value)
+            if counts[block] != count:
                 if seen >> block & 1:
-                    raise ValueError(f"{feed.name}: {len(array)} examples beside {counts[block]}")
-                counts[block] = self._batch[block] = len(array)
+                    raise ValueError(f"{feed.name}: {count} examples beside {counts[block]}")
+                self._set_count(block, count)
             seen |= 1 << block
         status = function(self._model, self._inputs_at, self._batch_at)
         if status:
             self._check(status)
-        return kept
+
+    def _set_count(self, block: int, count: int) -> None:
+        self._counts[block] = self._batch[block] = count
+        if len(self._all_results) > 8:
+            self._all_results = {}
+        self._results = self._all_results.setdefault(tuple(self._counts), {})
 
     def _figures(self) -> dict:
         figures = c.POINTER(_Figure)()
@@ -192,17 +213,15 @@ class CompiledModel(Mapping[str, np.ndarray]):
         return {figures[i].name.decode(): figures[i].get() for i in range(count)}
 
     def _outputs(self, entry: str) -> dict:
-        """Copies of what the entry left. Their addresses stay the same as long as the batch does."""
-        key = (entry, *self._counts)
-        views = self._results.get(key)
+        """What the entry left. Its addresses stay the same as long as the batch does."""
+        views = self._results.get(entry)
         if views is None:
             views, tensor = {}, _Tensor()
             for i in range(self._lib.gradc_output_count(self._model)):
                 self._check(self._lib.gradc_output_at(self._model, i, c.byref(tensor)))
                 views[tensor.name.decode()] = _view(tensor)
-            self._results = {k: v for k, v in list(self._results.items())[-8:]}
-            self._results[key] = views
-        return {name: view.copy() for name, view in views.items()}
+            self._results[entry] = views
+        return {name: view.copy() for name, view in views.items()} if self._copy else dict(views)
 
     def _step(self, values: Sequence[Any]) -> dict:
         self._run(self._lib.gradc_train_step, values)

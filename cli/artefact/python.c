@@ -109,19 +109,25 @@ static bool write_text(Arena *arena, const char *path, Text *text, Why *why) {
   return ok;
 }
 
+/* The folder makes its own wheel (backend.py): pip needs neither setuptools nor a network. */
+static void add_project(Text *project, Text *backend, const Objects *objects, const GradcProgram *program, const char *name) {
+  const CarriedFile *file = carried_find("backend.py");
+  text_add(project, "[build-system]\nrequires = []\nbuild-backend = \"gradc_backend\"\nbackend-path = [\".\"]\n");
+  text_printf(backend, "NAME, VERSION, PLATFORM = \"%s\", \"0.1.0\", \"linux_%s\"\nSUMMARY = \"The model %s, compiled by gradc\"\n\n", name,
+              objects->arch, program->name);
+  text_add_bytes(backend, (const char *)file->bytes, file->size);
+}
+
 bool artefact_python(Arena *arena, const Objects *objects, const GradcProgram *program, const char *name, const char *source,
                      const char *path, Why *why) {
   const char *inner = arena_printf(arena, "%s/%s", path, name);
   const CarriedFile *shared = carried_find("model.py");
   if (!make_folder(arena, path, why) || !make_folder(arena, inner, why)) return false;
-  Text project = {0}, module = {0};
-  text_printf(&project, "[build-system]\nrequires = [\"setuptools>=61\"]\nbuild-backend = \"setuptools.build_meta\"\n\n"
-                        "[project]\nname = \"%s\"\nversion = \"0.1.0\"\ndescription = \"The model %s, compiled by gradc\"\n"
-                        "requires-python = \">=3.8\"\ndependencies = [\"numpy\"]\n\n"
-                        "[tool.setuptools]\npackages = [\"%s\"]\n\n[tool.setuptools.package-data]\n%s = [\"*.so\", \"py.typed\"]\n",
-              name, program->name, name, name);
+  Text project = {0}, backend = {0}, module = {0};
+  add_project(&project, &backend, objects, program, name);
   add_class(&module, arena, program, name, source);
   bool ok = write_text(arena, arena_printf(arena, "%s/pyproject.toml", path), &project, why);
+  ok = write_text(arena, arena_printf(arena, "%s/gradc_backend.py", path), &backend, why) && ok;
   ok = write_text(arena, arena_printf(arena, "%s/__init__.py", inner), &module, why) && ok;
   return ok && artefact_write(arena, arena_printf(arena, "%s/_model.py", inner), shared->bytes, shared->size, why) &&
          artefact_write(arena, arena_printf(arena, "%s/py.typed", inner), "", 0, why) &&

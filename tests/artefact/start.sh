@@ -1,6 +1,7 @@
 # start.sh: what every test of `gradc build` begins with. $1: gradc, $2: the folder of these files. The test runs in an empty
 # folder with digits.nn, digits.csv and digits.safetensors of a training without shuffling.
 set -eu
+export PYTHONDONTWRITEBYTECODE=1
 gradc=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 here=$(cd "$2" && pwd)
 dir=$(mktemp -d)

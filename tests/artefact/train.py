@@ -1,39 +1,13 @@
 """Trains the digits network through its Python package, as `gradc train --no-shuffle` does, and compares every parameter with
 that training's checkpoint. Then: what arrays may be, what is refused and how. Usage: train.py FOLDER DIGITS.csv CHECKPOINT"""
 
-import json
-import struct
 import sys
 
 import numpy as np
+from reader import read_safetensors, refused
 
 sys.path.insert(0, sys.argv[1])
 import digits  # noqa: E402
-
-
-def read_safetensors(path):
-    """Another reader than ours: the format in ten lines."""
-    with open(path, "rb") as f:
-        data = f.read()
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8 : 8 + length])
-    types = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "BOOL": "?"}
-    found = {}
-    for name, t in header.items():
-        if name != "__metadata__":
-            begin, end = t["data_offsets"]
-            found[name] = np.frombuffer(data[8 + length + begin : 8 + length + end], types[t["dtype"]]).reshape(t["shape"])
-    return found
-
-
-def refused(kind, words, call):
-    try:
-        call()
-    except kind as e:
-        assert words in str(e), f"{words!r} is not in: {e}"
-        return
-    raise AssertionError(f"not refused: {words}")
-
 
 table = np.loadtxt(sys.argv[2], delimiter=",", skiprows=1, dtype=np.float32)
 pixels, labels = table[:, :64] / 16, table[:, 64].astype(np.int32)
