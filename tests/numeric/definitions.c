@@ -30,7 +30,7 @@ static void compare(const Case *c, const char *by, const double *got, int64_t co
   }
 }
 
-static void check(const Case *c) {
+static void check_batch(const Case *c, int64_t batch) {
   Text text = {0};
   text_printf(&text, "model m {\n  input ");
   for (const char *p = c->inputs; *p; p++) {
@@ -38,11 +38,11 @@ static void check(const Case *c) {
     else text_printf(&text, "%c", *p);
   }
   text_printf(&text, "\n  param unused: [] ~ zeros\n  output value = 1.0 * (%s)\n  loss unused^2\n}\n", c->expression);
-  text_printf(&text, "train { optimizer = sgd(0.1); batch = 1; steps = 1 }\n");
+  text_printf(&text, "train { optimizer = sgd(0.1); batch = %lld; steps = 1 }\n", (long long)batch);
   Evaluation e;
   MachineCode m;
   GradcTensor t;
-  evaluation_open(&e, text_get(&text), TYPE_F64, 1);
+  evaluation_open(&e, text_get(&text), TYPE_F64, batch);
   size_t at = 0;
   for (uint32_t i = 0; i < e.count; i++) {
     if (!slot_is_feed(&e.program->eval->slots.data[i])) continue;
@@ -67,7 +67,7 @@ static void check(const Case *c) {
 
 static void check_all(const Case *cases, size_t count) {
   wrongs = 0;
-  for (size_t i = 0; i < count; i++) check(&cases[i]), checked++;
+  for (size_t i = 0; i < count; i++) check_batch(&cases[i], 1), checked++;
   print_message("%d cases so far\n", checked);
   assert_int_equal(wrongs, 0);
 }
@@ -235,6 +235,31 @@ static void test_pairs(void **state) {
   RUN(cases);
 }
 
+/* Losses that see all examples of a batch; inputs and values one example after the other. */
+static void test_batch_losses(void **state) {
+  const double e1 = log(exp(1) + 1) - 1, e2 = log(exp(1) + 2) - 1;
+  const struct {
+    int64_t batch;
+    Case c;
+  } cases[] = {
+      {2, {"van den Oord 2018, eq. 4: 1 / (1 + e^-1)", "a: [2]; b: [2]", "info_nce(a, b, heat = 1)",
+           V(2, 0, 0, 3, 1, 0, 0, 1), V(e1, e1)}},
+      {2, {"He 2020: heat 1 / 2 doubles the logits", "a: [2]; b: [2]", "info_nce(a, b, heat = 0.5)",
+           V(1, 0, 0, 1, 1, 0, 0, 1), V(log(exp(2) + 1) - 2, log(exp(2) + 1) - 2)}},
+      {2, {"Radford 2021: the mean of rows and columns", "a: [2]; b: [2]", "clip_loss(a, b, 1)",
+           V(1, 0, 1, 0, 1, 0, 0, 1), V((e1 + log(2)) / 2, (e1 + 1 + log(2)) / 2)}},
+      {2, {"Chen 2020, eq. 1: 3 others", "a: [2]; b: [2]", "nt_xent(a, b, heat = 1)", V(1, 0, 0, 5, 1, 0, 0, 1), V(e2, e2)}},
+      {1, {"one pair finds itself", "a: [2]; b: [2]", "nt_xent(a, b)", V(1, 2, 3, -4), V(0)}},
+      {3, {"Khosla 2020, eq. 2; none of its kind: 0", "a: [2]; y: label[2]", "supervised_contrastive(a, y, heat = 1)",
+           V(1, 0, 2, 0, 0, 1, 0, 0, 1), V(e1, e1, 0)}},
+      {3, {"Hermans 2017, eq. 5; none of its kind: 0", "a: [1]; y: label[2]", "triplet_hard(a, y)",
+           V(0, 3, 4, 0, 0, 1), V(0, 3, 0)}},
+      {2, {"all of one kind: no nearest of another", "a: [1]; y: label[2]", "triplet_hard(a, y)", V(0, 3, 1, 1), V(0, 0)}},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_batch(&cases[i].c, cases[i].batch), checked++;
+  assert_int_equal(wrongs, 0);
+}
+
 static void test_layers(void **state) {
   const double eps = 1e-5, r = 1 / sqrt(1 + eps), s1 = sin(1), c1 = cos(1);
   const Case cases[] = {
@@ -357,7 +382,8 @@ static void test_batch_norm(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_activations), cmocka_unit_test(test_softmax), cmocka_unit_test(test_regression_losses),
-      cmocka_unit_test(test_class_losses), cmocka_unit_test(test_pairs), cmocka_unit_test(test_layers),
+      cmocka_unit_test(test_class_losses), cmocka_unit_test(test_pairs),
+      cmocka_unit_test(test_batch_losses), cmocka_unit_test(test_layers),
       cmocka_unit_test(test_initialisers), cmocka_unit_test(test_batch_norm),
   };
   return cmocka_run_group_tests_name("definitions", tests, NULL, NULL);
