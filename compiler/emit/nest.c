@@ -98,6 +98,13 @@ static bool load_reduced(const Stage *s, uint32_t load, const bool *reduced) {
   return false;
 }
 
+bool nest_reduced(const Nest *n, uint32_t load) {
+  const Stage *s = n->stage;
+  bool *reduced = ARENA_ARRAY(&n->u->arena, bool, s->exprs.count + 1);
+  mark_reduced(s, s->before, reduced), mark_reduced(s, s->before2, reduced);
+  return load_reduced(s, load, reduced);
+}
+
 static void list_spots(Nest *n, bool apart, int padded) {
   const Kernel *k = n->kernel;
   const Stage *s = n->stage;

@@ -106,6 +106,8 @@ void nest_hoist(Nest *n);
 /* Marks for hoisting what `expr` is made of, and what is read besides. */
 void nest_want(Nest *n, int32_t expr);
 V nest_extent(Nest *n, Extent x);
+/* Does the reduction read this load? */
+bool nest_reduced(const Nest *n, uint32_t load);
 /* The value or address of a place at a row and vector of the tile: that of lane 0. */
 V nest_spot(Nest *n, uint32_t place, unsigned row, unsigned vector);
 /* The distance between two lanes, in elements: a constant, or NULL and *dynamic where it depends on a batch extent. */

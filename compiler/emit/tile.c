@@ -187,6 +187,28 @@ static V panel_operand(const Tile *t, int32_t expr, V panel, V index) {
   return e_gep(t->n->e, tile_panel_type(t, expr), panel, LLVMBuildNeg(t->n->e->b, index, ""));
 }
 
+/* Is the load read for the tile's result, and a different place for each of its rows? */
+static bool load_behind(const Nest *in, uint32_t load) {
+  const Load *l = &in->stage->loads.data[load];
+  const uint32_t axes = affine_axes(&l->at);
+  return !nest_reduced(in, load) && !l->gather && !l->guard_count && in->row >= 0 && axes & AXIS_BIT(in->row) &&
+         axes & AXIS_BIT(in->lane);
+}
+
+/* What is read behind the reduction is asked for ahead of it: an optimiser's state lies far, and comes meanwhile. */
+static void ask_ahead(Nest *in) {
+  Emit *e = in->e;
+  for (uint32_t i = 0; i < in->stage->loads.count; i++) {
+    if (!load_behind(in, i)) continue;
+    const uint64_t written = in->kernel->operand_written[in->stage->loads.data[i].operand];
+    for (unsigned r = 0; r < in->rows; r++)
+      for (unsigned v = 0; v < in->vectors; v++) {
+        V args[] = {nest_spot(in, i, r, v), e_int(e, e->i32, written), e_int(e, e->i32, 3), e_int(e, e->i32, 1)};
+        e_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);
+      }
+  }
+}
+
 /* The body of a tile's function, begun already. */
 static void tile_body(const Tile *t, const Variant *v) {
   Emit *e = t->n->e;
@@ -218,6 +240,7 @@ static void tile_body(const Tile *t, const Variant *v) {
     rest.red_from = in.red_to, rest.red_to = nest_extent(&rest, rest.stage->axes[rest.stage->par]);
     in.rest = &rest;
   }
+  ask_ahead(&in);
   stage_point(&in);
 }
 
