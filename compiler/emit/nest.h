@@ -79,6 +79,8 @@ typedef struct Nest {
   bool in_tile;             /* of a tile's own function */
   V red_from, red_to;       /* the part of the first red axis that is meant, NULL: all */
   struct Nest *rest;        /* a nest of equal axes that reduces what is left, or NULL */
+  V sums;                   /* where the sums of other parts of the first red axis lie: [row][vectors]; or NULL */
+  V first_part, last_part;  /* whether they begin, and end, in this part */
   int panel;                /* an operand that has all lanes of a vector always; or -1 */
   unsigned small, wide;     /* axes of up to `small` vectors are written out; longer ones go by `wide` vectors */
   Spot *spots;              /* loads, then guards in order of loads, stores, expressions' affines */
@@ -188,14 +190,17 @@ typedef struct {
   int32_t packed_rows;            /* the row operand's; or -1 */
   int64_t limit;                  /* of the first red axis' indices in a panel; what lies beyond is read where it is */
   bool beyond;                    /* there may be more */
+  bool parts;                     /* what lies beyond comes in panels of its own; sums go on where they were left */
   int64_t depth;                  /* points of the red axes in a panel */
   int64_t panels;                 /* of the lane operand at once */
   int64_t block;                  /* tiles of rows at once */
-  int64_t panel_bytes, row_bytes; /* of scratch: first the panels, then the rows */
+  int64_t panel_bytes, row_bytes, sum_bytes; /* of scratch: first the panels, then the rows, then the sums left */
 } TileShape;
 bool shape_fits(const Kernel *k, const Stage *s);
 Extent shape_rows(const Stage *s); /* how many rows a contraction has */
 TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s);
+/* Rows whose sums are left between parts, and room for a last tile's rows that do not exist. */
+int64_t shape_sum_rows(const TileShape *shape, const Stage *s);
 int64_t shape_scratch(const Target *t, const EmitOptions *o, const Kernel *k);
 
 /* pack.c: the lane operand's panel, [k][vectors of lanes]. */

@@ -83,6 +83,8 @@ static int32_t lane_operand(const Stage *s) {
 #define NEAR_BYTES (2 << 20)    /* operands up to this are read in place where tiles are wide */
 #define CLOSE_BYTES (24 << 10)  /* and where they are narrow: the first cache */
 #define DEPTH_OF_BATCH 512      /* where the depth is known when the code runs */
+#define PART_BYTES (16 << 10)   /* of a panel: half of the first cache */
+#define SUM_BYTES (1 << 20)     /* of sums left between parts */
 
 /* Does it pay to lay out an operand that could be read in place? A narrow tile reads one line of memory a row of it;
  * rows a power of two apart then meet in few sets of the caches. */
@@ -125,9 +127,31 @@ static int32_t far_rows(const TileShape *shape, const Target *t, const Stage *s,
   bool far = false;
   for (unsigned i = s->par; i < (unsigned)s->par + s->red; i++) {
     if (l->at.batch[i] >= 0) return -1;
-    far |= l->at.stride[i] * element_bytes(s, expr) >= 1024;
+    far |= l->at.stride[i] * element_bytes(s, expr) >= 256;
   }
   return far ? expr : -1;
+}
+
+int64_t shape_sum_rows(const TileShape *shape, const Stage *s) { return shape_rows(s).count + 2 * (int64_t)shape->rows; }
+
+/* Long sums over a lane operand that lies as it is used, in parts whose panels stay in the first cache. `row`: bytes of
+ * one k. */
+static void choose_parts(TileShape *shape, const Target *t, const Stage *s, int64_t row, int64_t inner) {
+  const Expr *x = &s->exprs.data[shape->packed];
+  const Extent first = s->axes[s->par], rows = shape_rows(s);
+  const int64_t depth = PART_BYTES / (row * shape->vectors);
+  if (x->kind == X_LOAD && s->loads.data[x->a].at.stride[s->lane] != 1) return;
+  if (t->vector_bytes >= 64 || rows.batch >= 0 || inner > depth) return;
+  if (first.batch < 0 && first.count * inner < 2 * depth) return;
+  const int64_t sums = shape_sum_rows(shape, s) * row * shape->vectors;
+  if (sums > SUM_BYTES / 4) return;
+  shape->parts = true, shape->beyond = false;
+  shape->limit = depth / inner;
+  shape->depth = shape->limit * inner;
+  shape->panels = BLOCK_BYTES / (shape->depth * row * shape->vectors);
+  if (shape->panels * sums > SUM_BYTES) shape->panels = SUM_BYTES / sums;
+  shape->panel_bytes = shape->depth * row * shape->vectors * shape->panels;
+  shape->sum_bytes = sums * shape->panels;
 }
 
 static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, const Stage *s, unsigned lanes) {
@@ -149,6 +173,7 @@ static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, c
   const int64_t panel = shape->depth * row * shape->vectors;
   if (t->vector_bytes < 64) shape->panels = BLOCK_BYTES / panel ? BLOCK_BYTES / panel : 1;
   shape->panel_bytes = panel * shape->panels;
+  choose_parts(shape, t, s, row, inner);
   shape->packed_rows = far_rows(shape, t, s, lanes);
 }
 
@@ -181,7 +206,7 @@ int64_t shape_scratch(const Target *t, const EmitOptions *o, const Kernel *k) {
   for (uint32_t i = 0; i < k->stages.count; i++) {
     if (!shape_fits(k, &k->stages.data[i])) continue;
     const TileShape shape = shape_choose(t, o, k, &k->stages.data[i]);
-    const int64_t bytes = shape.panel_bytes + shape.row_bytes;
+    const int64_t bytes = shape.panel_bytes + shape.row_bytes + shape.sum_bytes;
     if (bytes > most) most = bytes;
   }
   return most;

@@ -93,13 +93,50 @@ static void store_rows(Nest *n) {
   }
 }
 
+/* Where number i of a tile's accumulators is left: [row][vector]. */
+static V sums_at(Nest *n, V acc, unsigned i) {
+  return e_gep(n->e, LLVMTypeOf(acc), n->sums, e_i64(n->e, i));
+}
+
+/* The sums go on from an earlier part of the first red axis: in the same order as without parts. */
+static void take_sums(Nest *n, V *acc, unsigned count) {
+  Emit *e = n->e;
+  LLVMBasicBlockRef from[] = {LLVMGetInsertBlock(e->b), LLVMAppendBasicBlockInContext(e->cx, e->function, "go_on")};
+  LLVMBasicBlockRef both = LLVMAppendBasicBlockInContext(e->cx, e->function, "sum");
+  V left[64];
+  LLVMBuildCondBr(e->b, n->first_part, both, from[1]);
+  LLVMPositionBuilderAtEnd(e->b, from[1]);
+  for (unsigned i = 0; i < count; i++) left[i] = e_load(e, LLVMTypeOf(acc[i]), sums_at(n, acc[i], i), 4);
+  LLVMBuildBr(e->b, both);
+  LLVMPositionBuilderAtEnd(e->b, both);
+  for (unsigned i = 0; i < count; i++) {
+    V phi = LLVMBuildPhi(e->b, LLVMTypeOf(acc[i]), "");
+    LLVMAddIncoming(phi, (V[]){acc[i], left[i]}, from, 2);
+    acc[i] = phi;
+  }
+}
+
+/* In all parts but the last that is all: the function ends. */
+static void leave_sums(Nest *n, const V *acc, unsigned count) {
+  Emit *e = n->e;
+  LLVMBasicBlockRef leave = LLVMAppendBasicBlockInContext(e->cx, e->function, "leave");
+  LLVMBasicBlockRef finish = LLVMAppendBasicBlockInContext(e->cx, e->function, "finish");
+  LLVMBuildCondBr(e->b, n->last_part, finish, leave);
+  LLVMPositionBuilderAtEnd(e->b, leave);
+  for (unsigned i = 0; i < count; i++) e_store(e, acc[i], sums_at(n, acc[i], i), 4);
+  LLVMBuildRetVoid(e->b);
+  LLVMPositionBuilderAtEnd(e->b, finish);
+}
+
 static void reduce_all(Nest *n) {
   V acc[64];
   Carry carry = {acc, combine_count(n)};
   if (carry.count > 64) DIAG_BUG(n->u->schedule->session, ((Span){0}), "a tile of %u accumulators", carry.count);
   combine_start(n, acc);
+  if (n->sums) take_sums(n, acc, carry.count);
   reduce(n, &carry, (void *)(uintptr_t)n->stage->par);
   if (n->rest) reduce(n->rest, &carry, (void *)(uintptr_t)n->stage->par);
+  if (n->sums) leave_sums(n, acc, carry.count);
   combine_finish(n, acc);
   if (n->stage->order != ORDER_LANES) return;
   n->vectors = 1; /* the lanes are gone */

@@ -47,7 +47,8 @@ static V par_index(const Tile *t, int axis, V row) {
 
 #define TILE_MAX_PARAMS (KERNEL_MAX_OPERANDS + KERNEL_MAX_AXES + 64)
 
-/* Parameters: frame, operands, an index a par axis, rows that count, lanes that count, the panels, values given.
+/* Parameters: frame, operands, an index a par axis, rows that count, lanes that count, the panels, the part and where
+ * its sums are left, values given.
  * `args`: of this call. */
 static unsigned tile_params(Tile *t, LLVMTypeRef *types, V *args, const TileCall *c) {
   Nest *n = t->n;
@@ -63,6 +64,11 @@ static unsigned tile_params(Tile *t, LLVMTypeRef *types, V *args, const TileCall
   types[count] = e->i64, args[count++] = lanes ? lanes : e_i64(e, 0);
   types[count] = e->ptr, args[count++] = c->panel ? c->panel : none;
   types[count] = e->ptr, args[count++] = c->row_panel ? c->row_panel : none;
+  if (t->shape.parts) {
+    types[count] = e->i64, args[count++] = c->from;
+    types[count] = e->i64, args[count++] = c->to;
+    types[count] = e->ptr, args[count++] = c->sums ? c->sums : none;
+  }
   for (uint32_t i = 0; i < t->given_count; i++) {
     V x = expr_value(n, t->given[i], 0, 0, false);
     if (LLVMIsConstant(x)) continue;
@@ -117,7 +123,7 @@ static void set_lanes(Nest *in, const Variant *v, V lanes) {
 
 /* What the parameters of a tile's function are. */
 typedef struct {
-  V operand[KERNEL_MAX_OPERANDS], index[KERNEL_MAX_AXES], count, lanes, panel, row_panel;
+  V operand[KERNEL_MAX_OPERANDS], index[KERNEL_MAX_AXES], count, lanes, panel, row_panel, from, to, sums;
   unsigned given; /* the first of the values given */
 } Params;
 
@@ -129,6 +135,10 @@ static Params read_params(const Tile *t, V f) {
   for (unsigned i = 0; i < t->n->stage->par; i++) p.index[i] = LLVMGetParam(f, at++);
   p.count = LLVMGetParam(f, at), p.lanes = LLVMGetParam(f, at + 1), p.panel = LLVMGetParam(f, at + 2);
   p.row_panel = LLVMGetParam(f, at + 3), p.given = at + 4;
+  if (t->shape.parts) {
+    p.from = LLVMGetParam(f, at + 4), p.to = LLVMGetParam(f, at + 5), p.sums = LLVMGetParam(f, at + 6);
+    p.given = at + 7;
+  }
   return p;
 }
 
@@ -182,9 +192,11 @@ static V panel_end(const Tile *t, Nest *in) {
   return i64_min(in->e, nest_extent(in, in->stage->axes[in->stage->par]), e_i64(in->e, t->shape.limit));
 }
 
-/* A panel as an operand: as if it began at index 0 of its axis. */
-static V panel_operand(const Tile *t, int32_t expr, V panel, V index) {
-  return e_gep(t->n->e, tile_panel_type(t, expr), panel, LLVMBuildNeg(t->n->e->b, index, ""));
+/* A panel of these strides as an operand: as if it began at index 0 of its axes. */
+static V panel_operand(const Tile *t, int32_t expr, V panel, const Affine *at, V index, V from) {
+  Emit *e = t->n->e;
+  if (from) index = i64_add(e, index, i64_mul(e, from, at->stride[t->n->stage->par]));
+  return e_gep(e, tile_panel_type(t, expr), panel, LLVMBuildNeg(e->b, index, ""));
 }
 
 /* Is the load read for the tile's result, and a different place for each of its rows? */
@@ -193,6 +205,14 @@ static bool load_behind(const Nest *in, uint32_t load) {
   const uint32_t axes = affine_axes(&l->at);
   return !nest_reduced(in, load) && !l->gather && !l->guard_count && in->row >= 0 && axes & AXIS_BIT(in->row) &&
          axes & AXIS_BIT(in->lane);
+}
+
+static void take_part(Nest *in, const Params *p) {
+  Emit *e = in->e;
+  V extent = nest_extent(in, in->stage->axes[in->stage->par]);
+  in->red_from = p->from, in->red_to = p->to, in->sums = p->sums;
+  in->first_part = LLVMBuildICmp(e->b, LLVMIntEQ, p->from, e_i64(e, 0), "");
+  in->last_part = LLVMBuildICmp(e->b, LLVMIntSGE, p->to, extent, "");
 }
 
 /* What is read behind the reduction is asked for ahead of it: an optimiser's state lies far, and comes meanwhile. */
@@ -221,12 +241,12 @@ static void tile_body(const Tile *t, const Variant *v) {
   if (t->shape.packed >= 0) {
     const Affine at = panel_strides(&stage, (int64_t)v->vectors * t->n->lanes, stage.lane);
     panel = replace_operand(arena, &kernel, &stage, t->shape.packed, &at);
-    p.operand[panel] = panel_operand(t, t->shape.packed, p.panel, p.index[stage.lane]);
+    p.operand[panel] = panel_operand(t, t->shape.packed, p.panel, &at, p.index[stage.lane], p.from);
   }
   if (t->shape.packed_rows >= 0) {
     const Affine at = panel_strides(&stage, t->shape.rows, stage.row);
     row_panel = replace_operand(arena, &kernel, &stage, t->shape.packed_rows, &at);
-    p.operand[row_panel] = panel_operand(t, t->shape.packed_rows, p.row_panel, p.index[stage.row]);
+    p.operand[row_panel] = panel_operand(t, t->shape.packed_rows, p.row_panel, &at, p.index[stage.row], p.from);
   }
   tile_nest(t, v, &p, &in, &kernel, &stage, row_panel);
   in.panel = panel;
@@ -240,6 +260,7 @@ static void tile_body(const Tile *t, const Variant *v) {
     rest.red_from = in.red_to, rest.red_to = nest_extent(&rest, rest.stage->axes[rest.stage->par]);
     in.rest = &rest;
   }
+  if (p.sums) take_part(&in, &p);
   ask_ahead(&in);
   stage_point(&in);
 }
@@ -254,11 +275,18 @@ static void fill_body(const Tile *t, const Variant *v) {
   take_given(t, &in, t->n->e->function, p.given);
   nest_want(&in, t->shape.packed);
   open_par_axes(&in, &p, false);
+  V panel = p.panel;
   if (t->shape.beyond) in.red_from = e_i64(in.e, 0), in.red_to = panel_end(t, &in);
-  pack_fill(&in, t->shape.packed, p.panel);
+  if (t->shape.parts) {
+    const Affine at = panel_strides(in.stage, (int64_t)in.vectors * in.lanes, in.stage->lane);
+    in.red_from = p.from, in.red_to = p.to, panel = panel_operand(t, t->shape.packed, panel, &at, e_i64(in.e, 0), p.from);
+  }
+  pack_fill(&in, t->shape.packed, panel);
 }
 
-static bool in_blocks(const Tile *t) { return !t->shape.beyond && pack_in_blocks(t->n, t->shape.packed); }
+static bool in_blocks(const Tile *t) {
+  return !t->shape.beyond && !t->shape.parts && pack_in_blocks(t->n, t->shape.packed);
+}
 
 /* The functions for the lane chunk that is open, made where they are new. */
 static Variant *find_variant(Tile *t, LLVMTypeRef *types, unsigned count) {
@@ -294,11 +322,11 @@ static void call_variant(Tile *t, const TileCall *call, bool pack) {
 
 void tile_call(Tile *t, const TileCall *call) { call_variant(t, call, false); }
 
-void tile_fill(Tile *t, V panel) {
+void tile_fill(Tile *t, V panel, V from, V to) {
   Nest *n = t->n;
   Emit *e = n->e;
   if (!in_blocks(t)) {
-    call_variant(t, &(TileCall){e_i64(e, 0), e_i64(e, 0), panel, NULL}, true);
+    call_variant(t, &(TileCall){.row = e_i64(e, 0), .rows = e_i64(e, 0), .panel = panel, .from = from, .to = to}, true);
     return;
   }
   char name[40];
@@ -311,7 +339,7 @@ void tile_fill(Tile *t, V panel) {
   call_function(e, t->blocks, (V[]){source, panel, lanes, width}, 4);
 }
 
-void tile_fill_rows(Tile *t, V panel, V row, V rows) {
+void tile_fill_rows(Tile *t, V panel, V row, V rows, V from, V to) {
   Nest *n = t->n;
   Emit *e = n->e;
   const uint32_t load = (uint32_t)n->stage->exprs.data[t->shape.packed_rows].a;
@@ -319,12 +347,22 @@ void tile_fill_rows(Tile *t, V panel, V row, V rows) {
   snprintf(name, sizeof name, "pack%u", n->u->functions);
   if (!t->pack_rows) t->pack_rows = pack_rows_function(n, load, &t->shape, name), n->u->functions++;
   V source = e_gep(e, tile_panel_type(t, t->shape.packed_rows), nest_spot(n, load, 0, 0), row);
-  V depth = i64_min(e, nest_extent(n, n->stage->axes[n->stage->par]), e_i64(e, t->shape.limit));
+  V depth;
+  if (from) {
+    source = e_gep(e, tile_panel_type(t, t->shape.packed_rows), source,
+                   i64_mul(e, from, n->stage->loads.data[load].at.stride[n->stage->par]));
+    depth = LLVMBuildSub(e->b, to, from, "");
+  } else {
+    depth = i64_min(e, nest_extent(n, n->stage->axes[n->stage->par]), e_i64(e, t->shape.limit));
+  }
   call_function(e, t->pack_rows, (V[]){source, panel, rows, depth}, 4);
 }
 
 int64_t tile_panel_size(const Tile *t, unsigned vectors) { return t->shape.depth * vectors * t->n->lanes; }
 int64_t tile_row_panel_size(const Tile *t) { return t->shape.depth * t->shape.rows; }
+int64_t tile_sums_size(const Tile *t, unsigned vectors) {
+  return shape_sum_rows(&t->shape, t->n->stage) * vectors * t->n->lanes;
+}
 LLVMTypeRef tile_panel_type(const Tile *t, int32_t expr) {
   return expr_type(t->n->e, t->n->stage->exprs.data[expr].type);
 }

@@ -28,17 +28,21 @@ typedef struct {
 typedef struct {
   V row, rows;        /* the first, and how many count */
   V panel, row_panel; /* the operands laid out, or NULL */
+  V from, to;         /* the part of the first red axis, NULL: all */
+  V sums;             /* where sums are left between parts, or NULL */
 } TileCall;
 
 Tile tile_open(Nest *n);
 void tile_call(Tile *t, const TileCall *call);
 /* Fills the lane operand's panel of the open lane chunk. */
-void tile_fill(Tile *t, V panel);
-/* Lays out the row operand for `rows` rows from `row` on: [tile][k][rows of a tile]. */
-void tile_fill_rows(Tile *t, V panel, V row, V rows);
+void tile_fill(Tile *t, V panel, V from, V to);
+/* Lays out the row operand for `rows` rows from `row` on: [tile][k][rows of a tile]. `from`, `to`: as of a call. */
+void tile_fill_rows(Tile *t, V panel, V row, V rows, V from, V to);
 /* Elements of one panel of the lane operand with `vectors` vectors, and of one tile of the row operand. */
 int64_t tile_panel_size(const Tile *t, unsigned vectors);
 int64_t tile_row_panel_size(const Tile *t);
+/* Elements of the sums that a panel of so many vectors leaves between parts. */
+int64_t tile_sums_size(const Tile *t, unsigned vectors);
 LLVMTypeRef tile_panel_type(const Tile *t, int32_t expr);
 
 #endif

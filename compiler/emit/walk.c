@@ -10,6 +10,7 @@ typedef struct {
   Tile *t;
   unsigned vectors;
   V first, panels; /* index of the block's first lane; chunks in it */
+  V row, from, to; /* in parts: the first row; the part */
   bool many;
 } Columns;
 
@@ -44,9 +45,20 @@ static void fill_panels(const Columns *c) {
   if (c->t->shape.packed < 0) return;
   each_panel(c, &l, &number);
   open_panel(c, number);
-  tile_fill(c->t, panel_at(c, number));
+  tile_fill(c->t, panel_at(c, number), c->from, c->to);
   nest_close(c->t->n);
   end_panels(c, &l);
+}
+
+/* Where a tile's sums are left. */
+static V sums_at(const Columns *c, V number, V row) {
+  const Tile *t = c->t;
+  Emit *e = t->n->e;
+  if (!t->shape.parts) return NULL;
+  LLVMTypeRef type = expr_type(e, t->n->stage->acc_type);
+  V sums = e_gep(e, e->i8, t->n->scratch, e_i64(e, t->shape.panel_bytes + t->shape.row_bytes));
+  sums = e_gep(e, type, sums, i64_mul(e, number, tile_sums_size(t, c->vectors)));
+  return e_gep(e, type, sums, i64_mul(e, LLVMBuildSub(e->b, row, c->row, ""), (int64_t)c->vectors * t->n->lanes));
 }
 
 /* One tile of rows against all panels. */
@@ -55,7 +67,7 @@ static void row_tile(const Columns *c, V row, V rows, V row_panel) {
   V number;
   each_panel(c, &l, &number);
   open_panel(c, number);
-  tile_call(c->t, &(TileCall){row, rows, panel_at(c, number), row_panel});
+  tile_call(c->t, &(TileCall){row, rows, panel_at(c, number), row_panel, c->from, c->to, sums_at(c, number, row)});
   nest_close(c->t->n);
   end_panels(c, &l);
 }
@@ -75,13 +87,10 @@ static void row_tiles(const Columns *c, V from, V to, V panel, bool nonempty) {
   e_loop_end(e, &l, NULL);
 }
 
-static void block_of_columns(const Columns *c) {
+static void all_rows(const Columns *c, Range r) {
   Tile *t = c->t;
   Nest *n = t->n;
   Emit *e = n->e;
-  const bool pairs = n->row_outer >= 0;
-  const int64_t all = shape_rows(n->stage).count;
-  const Range r = pairs ? (Range){e_i64(e, 0), e_i64(e, all), all, all, 0} : range_axis(n, (unsigned)n->row);
   fill_panels(c);
   if (t->shape.packed_rows < 0) {
     if (r.count > 0 && r.count <= t->shape.rows)
@@ -95,8 +104,28 @@ static void block_of_columns(const Columns *c) {
     panel = e_gep(e, e->i8, n->scratch, e_i64(e, t->shape.panel_bytes));
   e_loop_begin(e, &l, r.from, r.to, step, NULL, 0, r.count > 0);
   V end = i64_min(e, i64_add(e, l.i, step), r.to);
-  tile_fill_rows(t, panel, l.i, LLVMBuildSub(e->b, end, l.i, ""));
+  tile_fill_rows(t, panel, l.i, LLVMBuildSub(e->b, end, l.i, ""), c->from, c->to);
   row_tiles(c, l.i, end, panel, true);
+  e_loop_end(e, &l, NULL);
+}
+
+/* Part by part of the first red axis, where it is long. */
+static void block_of_columns(const Columns *c) {
+  Nest *n = c->t->n;
+  Emit *e = n->e;
+  const bool pairs = n->row_outer >= 0;
+  const int64_t all = shape_rows(n->stage).count;
+  const Range r = pairs ? (Range){e_i64(e, 0), e_i64(e, all), all, all, 0} : range_axis(n, (unsigned)n->row);
+  if (!c->t->shape.parts) {
+    all_rows(c, r);
+    return;
+  }
+  Loop l;
+  Columns part = *c;
+  V end = nest_extent(n, n->stage->axes[n->stage->par]), step = e_i64(e, c->t->shape.limit);
+  e_loop_begin(e, &l, e_i64(e, 0), end, step, NULL, 0, true); /* a sum of nothing is 0, and is stored */
+  part.row = r.from, part.from = l.i, part.to = i64_min(e, i64_add(e, l.i, step), end);
+  all_rows(&part, r);
   e_loop_end(e, &l, NULL);
 }
 
@@ -105,7 +134,7 @@ static void whole_chunks(Tile *t, int64_t at, int64_t count, unsigned vectors) {
   Nest *n = t->n;
   Emit *e = n->e;
   const int64_t step = vectors * n->lanes, block = t->shape.panels < count ? t->shape.panels : count;
-  Columns c = {t, vectors, e_i64(e, at), e_i64(e, block), block > 1};
+  Columns c = {t, vectors, e_i64(e, at), e_i64(e, block), .many = block > 1};
   Loop l;
   n->vectors = vectors;
   memset(n->mask, 0, sizeof n->mask);
@@ -131,13 +160,13 @@ static void column_group(Tile *t, int64_t first, int64_t groups, unsigned vector
   n->vectors = vectors;
   memset(n->mask, 0, sizeof n->mask);
   n->mask[vectors - 1] = e_mask(e, n->lanes, (unsigned)tail), n->mask_count[vectors - 1] = e_i64(e, tail);
-  const Columns c = {t, vectors, e_i64(e, (first + plain * vectors) * n->lanes), e_i64(e, 1), false};
+  const Columns c = {t, vectors, e_i64(e, (first + plain * vectors) * n->lanes), e_i64(e, 1), .many = false};
   block_of_columns(&c);
 }
 
 /* At a lane chunk that loop_lanes has opened. */
 static void open_chunk(Nest *n, Carry *carry, void *data) {
-  const Columns c = {data, n->vectors, n->index[n->stage->lane], e_i64(n->e, 1), false};
+  const Columns c = {data, n->vectors, n->index[n->stage->lane], e_i64(n->e, 1), .many = false};
   nest_close(n); /* to be opened as a panel */
   block_of_columns(&c);
   nest_open(n, (unsigned)n->stage->lane, c.first, false);
