@@ -18,7 +18,7 @@
 #include "run.h"
 #include "synthetic.h"
 
-const uint8_t cmd_gradcheck_options[] = {OPT_data, OPT_batch, OPT_wrt, OPT_seed, OPT_set, OPT_model, OPT_quiet, OPT_no_warn, OPT_COUNT};
+const uint8_t cmd_gradcheck_options[] = {OPT_data, OPT_synthetic, OPT_batch, OPT_wrt, OPT_samples, OPT_seed, OPT_set, OPT_model, OPT_quiet, OPT_no_warn, OPT_COUNT};
 
 static const double tolerance = 1e-7; /* of the largest gradient */
 enum { DIRECTIONS = 2, ALL_BELOW = 24, SAMPLES = 12, ROWS = 4 };
@@ -103,7 +103,7 @@ static double stored(const DataFeed *feed, int64_t i) {
 static bool fill_feeds(Check *c) {
   Front *f = &c->run.front;
   const Options *o = c->run.options;
-  bool has_data = o->data != NULL;
+  bool has_data = o->data || o->synthetic;
   for (uint32_t b = 0; b < f->blocks; b++) has_data = has_data || f->program->data.data[b].file || f->program->data.data[b].size;
   const int64_t rows = o->batch ? o->batch : ROWS;
   for (int i = 0; i < 4; i++) c->batch[i] = rows;
@@ -288,9 +288,10 @@ static void check_slot(Check *c, uint32_t slot, const double *gradient, Worst *w
     if (worst->error != before) *exact_at = exact;
   }
   memset(direction, 0, (size_t)n * sizeof *direction);
-  const int64_t elements = n <= ALL_BELOW ? n : SAMPLES;
+  const int64_t asked = c->run.options->samples, all_below = asked ? asked : ALL_BELOW;
+  const int64_t elements = n <= all_below ? n : asked ? asked : SAMPLES;
   for (int64_t k = 0; k < elements; k++) {
-    const int64_t i = n <= ALL_BELOW ? k : (int64_t)gradc_rng_below(&rng, (uint64_t)n);
+    const int64_t i = n <= all_below ? k : (int64_t)gradc_rng_below(&rng, (uint64_t)n);
     const double before = worst->error;
     direction[i] = 1;
     compare(c, slot, direction, i, fabs(c->slots[slot][i]), gradient[i], worst);

@@ -9,6 +9,7 @@
 
 #include "near.h"
 #include "render.h"
+#include "synthetic.h"
 #include "warnings.h"
 
 static bool use_color(void) { return isatty(STDERR_FILENO) && !getenv("NO_COLOR"); }
@@ -186,7 +187,15 @@ bool front_data(Front *f, const Options *o, const DataOptions *how, Stats *stats
     DataOptions options = *how;
     options.folder = f->folder;
     options.file = file_of(f, o, b);
-    data[b] = dataset_load(&f->session, &f->program->data.data[b], b, f->wants[b], f->want_counts[b], &options, stats);
+    const DataPlan *plan = &f->program->data.data[b];
+    if (o->synthetic && plan->size) {
+      DataPlan *smaller = ARENA_ARRAY(&f->arena, DataPlan, 1);
+      *smaller = *plan;
+      smaller->size = o->synthetic;
+      plan = smaller;
+    }
+    data[b] = o->synthetic && !plan->size ? synthetic_dataset(&f->session, plan, f->wants[b], f->want_counts[b], o->synthetic)
+                                          : dataset_load(&f->session, plan, b, f->wants[b], f->want_counts[b], &options, stats);
     ok = data[b] != NULL;
   }
   front_report(f);

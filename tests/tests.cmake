@@ -47,3 +47,4 @@ add_test(NAME docs/library COMMAND ${PROJECT_SOURCE_DIR}/scripts/library-docs --
 include(tests/fuzz/fuzz.cmake)
 include(tests/artefact/artefact.cmake)
 include(tests/bits/bits.cmake)
+include(tests/samples/samples.cmake)
