@@ -10,7 +10,7 @@
 #include "progress.h"
 #include "run.h"
 
-const uint8_t cmd_bench_options[] = {OPT_batch, OPT_threads, OPT_seconds, OPT_seed, OPT_set, OPT_dtype, OPT_cpu, OPT_no_cache, OPT_verbose, OPT_without, OPT_model,
+const uint8_t cmd_bench_options[] = {OPT_batch, OPT_memory_limit, OPT_threads, OPT_seconds, OPT_seed, OPT_set, OPT_dtype, OPT_cpu, OPT_no_cache, OPT_verbose, OPT_without, OPT_model,
                                      OPT_no_warn, OPT_COUNT};
 
 enum { WARM = 5, LEAST = 5, MOST = 5000 };

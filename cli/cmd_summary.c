@@ -5,7 +5,7 @@
 #include "front.h"
 #include "gradc.h"
 
-const uint8_t cmd_summary_options[] = {OPT_batch, OPT_threads, OPT_set, OPT_dtype, OPT_cpu, OPT_model, OPT_json, OPT_no_warn, OPT_COUNT};
+const uint8_t cmd_summary_options[] = {OPT_batch, OPT_memory_limit, OPT_threads, OPT_set, OPT_dtype, OPT_cpu, OPT_model, OPT_json, OPT_no_warn, OPT_COUNT};
 
 typedef struct {
   Front *f;
@@ -29,13 +29,6 @@ static void add_shape(Text *out, const GradcSlot *slot) {
   if (slot->classes) text_printf(out, " of label[%d]", slot->classes);
   else if (slot->type == GRADC_I32) text_add(out, " of int");
   else if (slot->type == GRADC_BOOL) text_add(out, " of bool");
-}
-
-static void add_bytes(Text *out, double bytes) {
-  if (bytes < 1024) text_printf(out, "%.0f bytes", bytes);
-  else if (bytes < 1048576) text_printf(out, "%.1f KiB", bytes / 1024);
-  else if (bytes < 1073741824.0) text_printf(out, "%.1f MiB", bytes / 1048576);
-  else text_printf(out, "%.2f GiB", bytes / 1073741824);
 }
 
 /* The bytes of an instance for this batch; one thread. */
@@ -99,7 +92,7 @@ static void print_text(const Summary *s, Text *out) {
   text_printf(out, "\nmemory: %lld + %lld * batch", (long long)s->fixed, (long long)s->each);
   if (s->pair) text_printf(out, " + %lld * batch^2", (long long)s->pair);
   text_add(out, " bytes (the batch rounded up to 16), one thread; ");
-  add_bytes(out, (double)s->memory.total);
+  front_bytes((double)s->memory.total, out);
   text_printf(out, " at batch %lld\n", (long long)s->capacity[0]);
   text_printf(out, "a training step: %.4g FLOPs at batch %lld\n", s->flops, (long long)s->capacity[0]);
 }
@@ -127,7 +120,9 @@ int cmd_summary(const Options *o) {
   int status = front_open(&f, o, true);
   Summary s = {.f = &f};
   if (!status) {
-    s.program = front_compile(&f, 1u << GRADC_ENTRY_INIT); /* the runtime takes no program that cannot start */
+    for (int i = 0; i < GRADC_MAX_BATCHES; i++) s.capacity[i] = f.program->plan.batch > 0 ? f.program->plan.batch : 64;
+    /* the runtime takes no program that cannot start */
+    s.program = front_compile_within(&f, o, 1u << GRADC_ENTRY_INIT, s.capacity, 1);
     status = s.program && measure(&s) ? EXIT_DONE : EXIT_INPUT;
   }
   if (!status) {

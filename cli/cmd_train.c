@@ -13,7 +13,7 @@
 #include "weights.h"
 
 const uint8_t cmd_train_options[] = {OPT_data, OPT_synthetic, OPT_out, OPT_resume, OPT_start, OPT_epochs, OPT_steps, OPT_batch, OPT_seed, OPT_set,
-                                     OPT_no_shuffle, OPT_write_trajectory, OPT_threads, OPT_dtype, OPT_cpu, OPT_no_cache, OPT_verbose, OPT_model, OPT_print_config, OPT_quiet,
+                                     OPT_no_shuffle, OPT_write_trajectory, OPT_memory_limit, OPT_threads, OPT_dtype, OPT_cpu, OPT_no_cache, OPT_verbose, OPT_model, OPT_print_config, OPT_quiet,
                                      OPT_json, OPT_no_warn, OPT_COUNT};
 
 enum { SAVE_SECONDS = 30 };

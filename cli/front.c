@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gradc.h"
 #include "near.h"
 #include "render.h"
 #include "synthetic.h"
@@ -143,6 +144,44 @@ const GradcProgram *front_compile(Front *f, unsigned entries) {
   f->compiled = compile_program(&f->session, f->program, &f->compile, entries);
   front_report(f);
   return f->compiled ? compiled_program(f->compiled) : NULL;
+}
+
+void front_bytes(double bytes, Text *out) {
+  if (bytes < 1024) text_printf(out, "%.0f bytes", bytes);
+  else if (bytes < 1048576) text_printf(out, "%.1f KiB", bytes / 1024);
+  else if (bytes < 1073741824.0) text_printf(out, "%.1f MiB", bytes / 1048576);
+  else text_printf(out, "%.2f GiB", bytes / 1073741824);
+}
+
+static void too_little(Front *f, int64_t needed, int64_t limit) {
+  Text text = {0};
+  text_add(&text, "the model needs ");
+  front_bytes((double)needed, &text);
+  text_add(&text, " at this batch even where all is recomputed that can be, and --memory-limit allows ");
+  front_bytes((double)limit, &text);
+  front_fail(f, "a smaller --batch takes less; so do fewer --threads", "%s", text_get(&text));
+  text_free(&text);
+}
+
+const GradcProgram *front_compile_within(Front *f, const Options *o, unsigned entries, const int64_t *capacity, int threads) {
+  if (!o->memory_limit) return front_compile(f, entries);
+  GradcMessage message;
+  GradcMemory memory = {0};
+  const GradcProgram *program = front_compile(f, 1u << GRADC_ENTRY_INIT | (entries & 1u << GRADC_ENTRY_GRADIENT));
+  if (gradc_memory(program, capacity, threads, &memory, &message) != GRADC_OK) {
+    front_fail(f, NULL, "%s", message.text);
+    return NULL;
+  }
+  const int64_t others = memory.total - memory.arena;
+  if (memory.total > o->memory_limit) {
+    f->compile.arena_limit = o->memory_limit > others ? o->memory_limit - others : 1;
+    memcpy(f->compile.arena_batch, capacity, sizeof f->compile.arena_batch);
+  }
+  compiled_free(f->compiled);
+  program = front_compile(f, entries);
+  if (gradc_memory(program, capacity, threads, &memory, &message) == GRADC_OK && memory.total <= o->memory_limit) return program;
+  too_little(f, memory.total, o->memory_limit);
+  return NULL;
 }
 
 /* What became of each entry that has code. */

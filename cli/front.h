@@ -31,6 +31,11 @@ int front_prepare(Front *f, const Options *options, bool train);
 void front_check_overrides(Front *f);
 /* The compiled program with these entries (bits of 1 << GradcEntryKind). */
 const GradcProgram *front_compile(Front *f, unsigned entries);
+/* … whose instance takes no more than --memory-limit at these capacities and threads (0: all), where that is given. NULL after
+ * a message. */
+const GradcProgram *front_compile_within(Front *f, const Options *options, unsigned entries, const int64_t *capacity, int threads);
+/* "1.5 MiB" */
+void front_bytes(double bytes, Text *out);
 /* Prints the diagnostics that have come since, and forgets them. */
 void front_report(Front *f);
 

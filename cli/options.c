@@ -1,6 +1,7 @@
 /* options.c: see options.h. */
 #include "options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include "near.h"
 #include "warnings.h"
 
-typedef enum { KIND_FLAG, KIND_TEXT, KIND_LIST, KIND_COUNT, KIND_SEED } OptionKind;
+typedef enum { KIND_FLAG, KIND_TEXT, KIND_LIST, KIND_COUNT, KIND_SEED, KIND_SIZE } OptionKind;
 typedef struct {
   const char *name;
   OptionKind kind;
@@ -79,6 +80,26 @@ static bool read_count(const OptionRow *row, const char *text, int64_t least, in
   return false;
 }
 
+/* Bytes: a number, and one of K, M, G for powers of 1024; KB, KiB and the like are the same. */
+static bool read_size(const OptionRow *row, const char *text, int64_t *value) {
+  static const char units[] = "KMG";
+  char *end;
+  double n = strtod(text, &end);
+  const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+  if (unit) {
+    for (const char *u = units; u <= unit; u++) n *= 1024;
+    end++;
+    if (*end == 'i' && end[1]) end++;
+  }
+  if (*end == 'B') end++;
+  if (end != text && !*end && isdigit((unsigned char)*text) && n >= 1 && n < 0x1p62) {
+    *value = (int64_t)n;
+    return true;
+  }
+  fprintf(stderr, "gradc: --%s takes a number of bytes, such as 65536, 64K, 512M or 1.5G, not `%s`\n", row->name, text);
+  return false;
+}
+
 static bool store(const OptionRow *row, const char *value, Options *o) {
   void *field = (char *)o + row->offset;
   switch (row->kind) {
@@ -86,6 +107,7 @@ static bool store(const OptionRow *row, const char *value, Options *o) {
     case KIND_TEXT: *(const char **)field = value; return true;
     case KIND_COUNT: return read_count(row, value, 1, field);
     case KIND_SEED: return read_count(row, value, 0, field);
+    case KIND_SIZE: return read_size(row, value, field);
     case KIND_LIST: vec_push((Words *)field, value); return true;
   }
   return false;

@@ -197,6 +197,7 @@ static void plan_entry(Compiled *c, Program *p, GradcEntryKind kind) {
   GradcEntryInfo *info = &c->program.entries[kind];
   e->graph = prepare(graph, &c->options, &e->flops);
   e->schedule = schedule_graph(c->session, e->graph, &c->machine);
+  if (c->options.arena_limit) schedule_recompute(e->schedule, c->options.arena_batch, c->options.arena_limit);
   fill_buffers(c, e);
   fill_outputs(c, e, info);
   info->arena = e->schedule->arena;
@@ -226,6 +227,8 @@ static bool entry_key(const Compiled *c, GradcEntryKind kind, CacheKey *key) {
               o->tile_rows, o->tile_vectors);
   text_printf(&text, "vectors %u x %u, caches %lld %lld %lld\n", c->machine.vector_bytes, c->machine.vector_registers,
               (long long)c->machine.l1, (long long)c->machine.l2, (long long)c->machine.l3);
+  for (int i = 0; o->arena_limit && i < GRADC_MAX_BATCHES; i++)
+    text_printf(&text, "memory %lld at batch %lld\n", (long long)o->arena_limit, (long long)o->arena_batch[i]);
   graph_print(e->graph, &text);
   const bool ok = cache_key(text_get(&text), text.length, key);
   text_free(&text);

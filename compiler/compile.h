@@ -13,6 +13,8 @@ typedef struct {
   const char *without;      /* passes switched off, separated by commas; or NULL */
   const char *cache;        /* the folder of compiled code (cache.h), or NULL: none */
   bool stamps;              /* the training is emitted to be profiled (GradcFrame.stamp) */
+  int64_t arena_limit;      /* bytes between kernels at `arena_batch`, 0: none: recomputed rather than kept, as far as that goes */
+  int64_t arena_batch[GRADC_MAX_BATCHES];
   bool gradients;           /* the evaluation is of the losses' gradients (Program.gradient), not of the outputs */
   bool plan_only;           /* no entry is emitted, whatever `entries` says: for compiled_object */
   unsigned tile_rows, tile_vectors; /* 0: the compiler's choice; for tests */

@@ -226,15 +226,20 @@ static void kernel_run(KernelRun *run) {
 }
 
 /* Buffers of the right sizes; slots from `slots` (one array a slot, copied). */
+static int64_t kr_elements(const KernelRun *run, uint32_t buffer) {
+  const Buffer *b = &run->s->buffers.data[buffer];
+  const Dims *d = shape_dims(run->s->graph, b->shape);
+  int64_t n = 1;
+  for (uint32_t k = 0; k < d->rank; k++) n *= dim_is_batch(d->dims[k]) ? run->batch[DIM_BATCH - d->dims[k]] : d->dims[k];
+  return node_prim(run->s->graph, b->node) == P_CARRY ? 2 * n : n;
+}
+
 static void kernel_run_open(KernelRun *run, const double *const *slots) {
   const Schedule *s = run->s;
   run->buffers = mem_zero(s->buffers.count + 1, sizeof *run->buffers);
   for (uint32_t i = 0; i < s->buffers.count; i++) {
     const Buffer *b = &s->buffers.data[i];
-    const Dims *d = shape_dims(s->graph, b->shape);
-    int64_t n = 1;
-    for (uint32_t k = 0; k < d->rank; k++) n *= dim_is_batch(d->dims[k]) ? run->batch[DIM_BATCH - d->dims[k]] : d->dims[k];
-    if (node_prim(s->graph, b->node) == P_CARRY) n *= 2;
+    const int64_t n = kr_elements(run, i);
     run->buffers[i] = mem_zero((size_t)n + 1, sizeof(double));
     if (b->is_slot && slots[b->slot]) memcpy(run->buffers[i], slots[b->slot], (size_t)n * sizeof(double));
   }

@@ -120,7 +120,7 @@ bool affine_equal(const Affine *a, const Affine *b);
 /* group.c, phase.c, plan.c, strategy.c */
 void group_forms(Fuse *f);
 void phase_order(Fuse *f);
-void plan_memory(Fuse *f);
+void plan_memory(Schedule *s);
 void axes_simplify(Kernel *k);
 void strategy_choose(Kernel *k);
 uint64_t kernel_hash(const Kernel *k);

@@ -1,31 +1,80 @@
 /* plan.c: where every value lies. Two values share memory only if their lives do not meet in phases: within a phase one
- * thread may be kernels ahead of another. Values of a batch lie in regions of their own, which grow with its capacity, and
- * values for each pair of examples in others, which grow with the product of two. */
+ * thread may be kernels ahead of another. But where all kernels of two values of a batch are cut alike and their rows are of one
+ * size, they may lie on each other row by row: then each thread meets itself alone, in the order of the launches.
+ * Values of a batch lie in regions of their own, which grow with its capacity, and values for each pair of examples in others,
+ * which grow with the product of two. */
 #include "fuse.h"
 
 #include <string.h>
 
 static const int64_t type_bytes[] = {4, 8, 4, 1};
 
+/* When a value lives. */
+typedef struct {
+  uint32_t first, last;                 /* phases */
+  uint32_t first_launch, last_launch;
+  uint32_t unit, loop;                  /* of the cut by its batch that all its launches have; unit 0: they differ */
+} Life;
+
 typedef struct {
   int64_t from, to; /* bytes, or bytes an example, or a pair of examples */
-  uint32_t first, last; /* phases */
+  Life life;
 } Block;
 typedef Vec(Block) Blocks;
 
-/* First fit among the blocks that live at the same time. */
-static int64_t fit(Blocks *blocks, int64_t size, uint32_t first, uint32_t last) {
-  int64_t at = 0;
-  for (bool moved = true; moved;) {
-    moved = false;
-    for (uint32_t i = 0; i < blocks->count; i++) {
-      const Block *b = &blocks->data[i];
-      if (b->last < first || b->first > last || b->to <= at || b->from >= at + size) continue;
-      at = b->to, moved = true;
+/* May the values not lie on each other at all (CLASH), row on row alone, or as they like? */
+typedef enum { CLASH, ROW_ON_ROW, FREE } Meeting;
+
+static Meeting meet(const Life *a, const Life *b) {
+  if (a->last < b->first || a->first > b->last) return FREE;
+  const bool alike = a->unit && a->unit == b->unit && a->loop == b->loop && a->first == a->last && b->first == b->last;
+  return alike && (a->last_launch < b->first_launch || a->first_launch > b->last_launch) ? ROW_ON_ROW : CLASH;
+}
+
+/* The end of a block that is in the way of a value of `size` at `at`, or -1. */
+static int64_t in_the_way(const Blocks *blocks, int64_t at, int64_t size, const Life *life) {
+  for (uint32_t i = 0; i < blocks->count; i++) {
+    const Block *b = &blocks->data[i];
+    if (b->to <= at || b->from >= at + size) continue;
+    const Meeting m = meet(&b->life, life);
+    if (m == CLASH || (m == ROW_ON_ROW && (b->from != at || b->to != at + size))) return b->to;
+  }
+  return -1;
+}
+
+/* First fit among the blocks that live at the same time; on one that it may share before that. */
+static int64_t fit(Blocks *blocks, int64_t size, const Life *life) {
+  int64_t at = -1;
+  for (uint32_t i = 0; i < blocks->count && at < 0; i++) {
+    const Block *b = &blocks->data[i];
+    if (b->to - b->from == size && meet(&b->life, life) == ROW_ON_ROW && in_the_way(blocks, b->from, size, life) < 0) at = b->from;
+  }
+  if (at < 0) {
+    at = 0;
+    for (int64_t end; (end = in_the_way(blocks, at, size, life)) >= 0;) at = end;
+  }
+  vec_push(blocks, ((Block){at, at + size, *life}));
+  return at;
+}
+
+/* The launches of each buffer, and whether they are cut alike. */
+static Life *buffer_lives(const Schedule *s) {
+  Life *lives = mem_zero(s->buffers.count + 1, sizeof *lives);
+  for (uint32_t i = 0; i < s->buffers.count; i++) lives[i].first_launch = UINT32_MAX;
+  for (uint32_t i = 0; i < s->launches.count; i++) {
+    const Launch *l = &s->launches.data[i];
+    const Kernel *k = &s->kernels.data[l->kernel];
+    for (uint32_t o = 0; o < k->operand_count; o++) {
+      Life *own = &lives[l->operands[o]];
+      const Buffer *b = &s->buffers.data[l->operands[o]];
+      const bool alike = k->cut == CUT_FIRST && !b->pair && b->size.batch[0] >= 0 && k->cut_extent.batch == b->size.batch[0] &&
+                         k->cut_extent.count == 1 && !l->advance;
+      if (own->first_launch == UINT32_MAX) own->first_launch = i, own->unit = alike ? k->cut_unit : 0, own->loop = l->loop;
+      if (!alike || own->unit != k->cut_unit || own->loop != l->loop) own->unit = 0;
+      own->last_launch = i;
     }
   }
-  vec_push(blocks, ((Block){at, at + size, first, last}));
-  return at;
+  return lives;
 }
 
 static void live(Buffer *b, uint32_t phase) {
@@ -99,8 +148,7 @@ static void place_regions(Schedule *s, const int64_t *top) {
   for (int r = 0; r < GRADC_MAX_PAIRS; r++) s->arena_pair[r] = top[REGION_PAIR + r];
 }
 
-void plan_memory(Fuse *f) {
-  Schedule *s = f->s;
+void plan_memory(Schedule *s) {
   Blocks regions[REGIONS] = {{0}};
   int64_t top[REGIONS] = {0};
   for (uint32_t i = 0; i < s->buffers.count; i++) s->buffers.data[i].first_phase = UINT32_MAX, s->buffers.data[i].last_phase = 0;
@@ -116,17 +164,20 @@ void plan_memory(Fuse *f) {
       const uint32_t b = k ? s->weight_buffer.data[i] : s->output_buffer.data[i];
       if (b != UINT32_MAX) live(&s->buffers.data[b], s->phases);
     }
+  Life *lives = buffer_lives(s);
   for (uint32_t i = 0; i < s->buffers.count; i++) {
     Buffer *b = &s->buffers.data[i];
     if (b->is_slot || b->first_phase == UINT32_MAX) continue;
+    lives[i].first = b->first_phase, lives[i].last = b->last_phase;
     int64_t bytes;
     if (!mem_mul(b->size.count, type_bytes[b->type], &bytes)) bytes = INT64_MAX / 4;
     const int region = region_of(b);
     const int64_t unit = region ? 4 : 64; /* a batch is rounded up to 16 examples: 4 bytes each are 64 */
     bytes = (bytes + unit - 1) / unit * unit;
-    b->offset = fit(&regions[region], bytes, b->first_phase, b->last_phase);
+    b->offset = fit(&regions[region], bytes, &lives[i]);
     if (b->offset + bytes > top[region]) top[region] = b->offset + bytes;
   }
+  free(lives);
   place_regions(s, top);
   for (int r = 0; r < REGIONS; r++) vec_free(&regions[r]);
 }

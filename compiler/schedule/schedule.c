@@ -372,7 +372,7 @@ Schedule *schedule_graph(Session *session, const Graph *graph, const Machine *ma
   phase_order(f);
   make_kernels(f);
   name_outputs(f);
-  plan_memory(f);
+  plan_memory(s);
   fuse_free(f);
   return s;
 }

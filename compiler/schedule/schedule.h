@@ -15,6 +15,9 @@ Graph *schedule_lower(const Graph *graph);
 
 /* Never fails on a verified and lowered graph, which must outlive the schedule. */
 Schedule *schedule_graph(Session *session, const Graph *graph, const Machine *machine);
+/* Makes the arena no larger than `limit` bytes at these batch extents, if it can, by more phases, and by running launches again
+ * instead of keeping what they made (recompute.c). Returns the arena's bytes then, which may be more than the limit. Values and their bits stay. */
+int64_t schedule_recompute(Schedule *schedule, const int64_t *batch, int64_t limit);
 void schedule_free(Schedule *schedule);
 void schedule_print(const Schedule *schedule, Text *out);
 /* How many times a launch runs in a step. */

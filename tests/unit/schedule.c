@@ -14,6 +14,7 @@
 #include "random_graph.h"
 #include "scheduled.h"
 
+static int saved; /* schedules that took less memory when they were made to */
 static char failing[40]; /* what is being tested, for messages */
 static const Machine machine = {32, 16, 32 << 10, 512 << 10, 8 << 20};
 
@@ -56,6 +57,31 @@ static void compare(const Graph *g, Interp *oracle, Node node, const double *val
   }
 }
 
+/* With as little memory as may be: every output and every slot has the bits that it had. Returns the bytes that were saved. */
+static int64_t check_recomputed(Schedule *s, const KernelRun *first, const InterpInput *input) {
+  int64_t batch[GRADC_MAX_BATCHES], before;
+  for (int i = 0; i < GRADC_MAX_BATCHES; i++) batch[i] = input->batch[i] ? input->batch[i] : 1;
+  const uint32_t buffers = s->buffers.count;
+  before = schedule_recompute(s, batch, INT64_MAX);
+  assert_int_equal(s->buffers.count, buffers);
+  const int64_t after = schedule_recompute(s, batch, 1);
+  assert_true(after <= before);
+  KernelRun again = *first;
+  kernel_run_open(&again, input->slots);
+  kernel_run(&again);
+  for (uint32_t i = 0; i < s->output_buffer.count; i++)
+    for (int k = 0; k < 2; k++) {
+      const uint32_t b = k ? s->weight_buffer.data[i] : s->output_buffer.data[i];
+      if (b == UINT32_MAX) continue;
+      assert_true(b < buffers); /* what the caller reads is where it was */
+      assert_memory_equal(again.buffers[b], first->buffers[b], (size_t)kr_elements(first, b) * sizeof(double));
+    }
+  for (uint32_t b = 0; b < buffers; b++)
+    if (s->buffers.data[b].is_slot) assert_memory_equal(again.buffers[b], first->buffers[b], (size_t)kr_elements(first, b) * sizeof(double));
+  kernel_run_close(&again);
+  return before - after;
+}
+
 /* Schedules the graph, runs it, compares every output and every written slot. */
 static void check_graph(Graph *from, const InterpInput *input, double tolerance, uint32_t most_phases) {
   Graph *clean = graph_rebuild(from, true), *g = schedule_lower(clean);
@@ -85,6 +111,9 @@ static void check_graph(Graph *from, const InterpInput *input, double tolerance,
       if (s->buffers.data[b].is_slot && s->buffers.data[b].slot == o->slot)
         compare(from, oracle, o->node, run.buffers[b], tolerance, g->slots.data[o->slot].name, NULL);
   }
+  const uint32_t buffers = s->buffers.count;
+  if (check_recomputed(s, &run, input)) saved++;
+  s->buffers.count = buffers; /* those that the first run has */
   kernel_run_close(&run);
   interp_free(oracle);
   schedule_free(s);
@@ -156,6 +185,7 @@ static void test_random_graphs(void **state) {
     session_free(&s);
   }
   assert_true(only || checked > 100);
+  assert_true(only || saved > 20);
 }
 
 int main(void) {
