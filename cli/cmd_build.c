@@ -59,7 +59,9 @@ static bool read_emit(Build *b) {
   return false;
 }
 
-/* x86_64-linux-gnu, x86_64-unknown-linux-gnu, aarch64-..; arm64 is the same. */
+static bool for_wasm(const Build *b) { return !strcmp(b->arch, "wasm32"); }
+
+/* x86_64-linux-gnu, x86_64-unknown-linux-gnu, aarch64-..; arm64 is the same. wasm32 or wasm32-unknown-unknown. */
 static bool read_target(Build *b) {
   const char *target = b->options->target, *host = NULL;
   GradcLevel level;
@@ -70,8 +72,14 @@ static bool read_target(Build *b) {
   const bool linux_like = !target[n] || strstr(target, "-linux");
   if (linux_like && n == 6 && !strncmp(target, "x86_64", n)) b->arch = "x86_64";
   else if (linux_like && ((n == 7 && !strncmp(target, "aarch64", n)) || (n == 5 && !strncmp(target, "arm64", n)))) b->arch = "aarch64";
+  else if (n == 6 && !strncmp(target, "wasm32", n)) b->arch = "wasm32";
   else {
-    fprintf(stderr, "gradc: --target takes x86_64-linux-gnu or aarch64-linux-gnu, not `%s`\n", target);
+    fprintf(stderr, "gradc: --target takes x86_64-linux-gnu, aarch64-linux-gnu or wasm32, not `%s`\n", target);
+    return false;
+  }
+  if (for_wasm(b) && (b->emit == EMIT_STATIC || b->emit == EMIT_HEADER || b->emit == EMIT_PYTHON)) {
+    fprintf(stderr, "gradc: for wasm32 there is no --emit %s\nhint: leave --emit out for a module and its JavaScript; obj, ll and asm are there too\n",
+            kinds[b->emit].word);
     return false;
   }
   return true;
@@ -90,7 +98,7 @@ static bool read_cpu(Build *b) {
   }
   if (!strcmp(cpu, "portable")) {
     b->cpu_count = x86_64 ? 3 : 1;
-    for (unsigned i = 0; i < b->cpu_count; i++) b->cpus[i] = x86_64 ? x86[i] : "aarch64";
+    for (unsigned i = 0; i < b->cpu_count; i++) b->cpus[i] = x86_64 ? x86[i] : b->arch;
   } else {
     b->cpu_count = 1;
     b->cpus[0] = cpu;
@@ -101,7 +109,8 @@ static bool read_cpu(Build *b) {
       return false;
     }
     if (strcmp(arch, b->arch)) {
-      fprintf(stderr, "gradc: the processor `%s` is of %s, and the target is %s\nhint: give --target %s-linux-gnu too\n", cpu, arch, b->arch, arch);
+      fprintf(stderr, "gradc: the processor `%s` is of %s, and the target is %s\nhint: give --target %s%s too\n", cpu, arch, b->arch, arch,
+              strcmp(arch, "wasm32") ? "-linux-gnu" : "");
       return false;
     }
   }
@@ -235,7 +244,10 @@ static bool write_out(Build *b) {
   const GradcProgram p = program_of(b);
   bool ok = false;
   switch (b->emit) {
-    case EMIT_SHARED: ok = artefact_shared(arena, &objects, b->out, b->options->symbols, &why); break;
+    case EMIT_SHARED:
+      ok = for_wasm(b) ? artefact_wasm(arena, &objects, b->out, &why) && artefact_script(arena, &p, b->out, &why)
+                       : artefact_shared(arena, &objects, b->out, b->options->symbols, &why);
+      break;
     case EMIT_STATIC: ok = artefact_archive(arena, &objects, b->out, &why); break;
     case EMIT_OBJECT: ok = artefact_object(arena, &objects, b->out, &why); break;
     case EMIT_IR: ok = artefact_write(arena, b->out, b->objects[0].ir, strlen(b->objects[0].ir), &why); break;
@@ -244,10 +256,12 @@ static bool write_out(Build *b) {
     case EMIT_PYTHON: ok = artefact_python(arena, &objects, &p, b->name, b->options->path, b->out, &why); break;
     case EMIT_KINDS: break;
   }
-  const char *header = ok && kinds[b->emit].header ? header_path(b) : NULL;
+  const char *header = ok && kinds[b->emit].header && !for_wasm(b) ? header_path(b) : NULL;
   if (header) ok = write_header(b, header, &why);
   if (!ok) return failed(b, &why);
-  if (!b->options->quiet) fprintf(stderr, "wrote %s%s%s\n", b->out, header ? " and " : "", header ? header : "");
+  const bool script = for_wasm(b) && b->emit == EMIT_SHARED;
+  if (!b->options->quiet)
+    fprintf(stderr, "wrote %s%s%s%s\n", b->out, header || script ? " and " : "", header ? header : "", script ? "its .js and .d.ts" : "");
   return true;
 }
 
@@ -262,7 +276,7 @@ static bool build(Build *b) {
     char name[512];
     snprintf(name, sizeof name, "%.480s", b->name);
     b->out = b->emit == EMIT_STATIC ? arena_printf(&f->arena, "lib%s.a", name)
-                                    : arena_printf(&f->arena, "%s%s", name, kinds[b->emit].pattern + 2);
+                                    : arena_printf(&f->arena, "%s%s", name, for_wasm(b) && b->emit == EMIT_SHARED ? ".wasm" : kinds[b->emit].pattern + 2);
   }
   b->entries = 1u << GRADC_ENTRY_INIT | 1u << GRADC_ENTRY_EVAL;
   if (!b->options->inference) b->entries |= 1u << GRADC_ENTRY_TRAIN | 1u << GRADC_ENTRY_GRADIENT;

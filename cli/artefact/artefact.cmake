@@ -31,8 +31,26 @@ if(CMAKE_SYSTEM_NAME STREQUAL Linux)
     endif()
   endforeach()
 endif()
+# WebAssembly: the part of the runtime that needs no system, and what stands in for one.
+find_program(GRADC_CC_wasm32 NAMES clang-19 clang-20 clang-21)
+if(GRADC_CC_wasm32)
+  set(folder ${PROJECT_SOURCE_DIR}/runtime/wasm)
+  set(flags --target=wasm32-unknown-unknown -msimd128 -mbulk-memory -msign-ext -mnontrapping-fptoint -std=gnu11 -Os -fvisibility=hidden
+    -ffp-contract=off -fno-math-errno -Wall -nostdlibinc -isystem ${folder}/include -I${PROJECT_SOURCE_DIR}/runtime)
+  file(GLOB headers CONFIGURE_DEPENDS ${folder}/include/*.h ${folder}/include/sys/*.h)
+  foreach(file model.c layout.c tensors.c status.c wasm/system.c)
+    get_filename_component(name ${file} NAME_WE)
+    set(object ${PROJECT_BINARY_DIR}/runtime/wasm32_${name}.o)
+    add_custom_command(OUTPUT ${object}
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/runtime
+      COMMAND ${GRADC_CC_wasm32} ${flags} -ffile-prefix-map=${PROJECT_SOURCE_DIR}/= -c ${PROJECT_SOURCE_DIR}/runtime/${file} -o ${object}
+      DEPENDS ${PROJECT_SOURCE_DIR}/runtime/${file} ${runtime_headers} ${headers} VERBATIM)
+    list(APPEND carried ${object})
+  endforeach()
+endif()
 set(carried ${carried} ${PROJECT_SOURCE_DIR}/runtime/gradc.h ${PROJECT_SOURCE_DIR}/runtime/abi.h ${CMAKE_CURRENT_LIST_DIR}/model.py
-  ${CMAKE_CURRENT_LIST_DIR}/backend.py)
+  ${CMAKE_CURRENT_LIST_DIR}/backend.py
+  ${CMAKE_CURRENT_LIST_DIR}/model.js ${CMAKE_CURRENT_LIST_DIR}/model.d.ts)
 set(carried_c ${PROJECT_BINARY_DIR}/runtime/carried.c)
 add_custom_command(OUTPUT ${carried_c}
   COMMAND ${CMAKE_COMMAND} "-DFILES=${carried}" -DOUT=${carried_c} -DHEADER=carried.h -DTYPE=CarriedFile

@@ -15,7 +15,7 @@ typedef struct {
 
 /* The objects of one model for one architecture, its runtime not among them. */
 typedef struct {
-  const char *arch;       /* "x86_64", "aarch64" */
+  const char *arch;       /* "x86_64", "aarch64", "wasm32" */
   const char *const *names; /* of each object, as a member of an archive: "digits.o" */
   const Object *objects;
   unsigned count;
@@ -26,6 +26,10 @@ bool artefact_supports(Arena *arena, const char *arch, Why *why);
 /* Links `path` by lld, ld or the C compiler, whichever is found; the shared object needs libc only and exports what the
  * headers declare. `debug`: keep names of functions, for debuggers and profilers. */
 bool artefact_shared(Arena *arena, const Objects *objects, const char *path, bool debug, Why *why);
+/* The same for WebAssembly, by wasm-ld: a module that imports nothing. */
+bool artefact_wasm(Arena *arena, const Objects *objects, const char *path, Why *why);
+/* Beside a module at `path` its JavaScript and the types of that: the same name, ending in .js and .d.ts. */
+bool artefact_script(Arena *arena, const GradcProgram *program, const char *path, Why *why);
 /* A static library with the model and the runtime, and a table of its symbols. */
 bool artefact_archive(Arena *arena, const Objects *objects, const char *path, Why *why);
 /* One relocatable object: the only one there is, or all linked into one. */

@@ -25,8 +25,13 @@ static bool fail(Why *why, const char *text, const char *hint) {
   return false;
 }
 
+static const char *const wasm_parts[] = {"wasm32_model.o", "wasm32_layout.o", "wasm32_tensors.o", "wasm32_status.o", "wasm32_system.o"};
+enum { WASM_PARTS = sizeof wasm_parts / sizeof *wasm_parts };
+
 bool artefact_supports(Arena *arena, const char *arch, Why *why) {
-  if (carried_find(arena_printf(arena, "%s.o", arch))) return true;
+  const bool wasm = !strcmp(arch, "wasm32");
+  if (carried_find(wasm ? wasm_parts[0] : arena_printf(arena, "%s.o", arch))) return true;
+  if (wasm) return fail(why, "this gradc does not carry the runtime for wasm32", "it was built on a machine without clang-19; `--emit obj` gives the model alone");
   return fail(why, arena_printf(arena, "this gradc does not carry the runtime for %s", arch),
               arena_printf(arena, "it was built on a machine without %s-linux-gnu-gcc; `--emit obj` gives the model alone", arch));
 }
@@ -79,10 +84,19 @@ static const char *find_program(Arena *arena, const char *name) {
 #define HOST "x86_64"
 #endif
 
+/* Older ones do not know what LLVM 19 writes: the plain name, which may be one, comes last. */
+static bool find_wasm_linker(Arena *arena, Linker *linker, Why *why) {
+  static const char *const names[] = {"wasm-ld-19", "wasm-ld-20", "wasm-ld-21", "wasm-ld", NULL};
+  for (int i = 0; names[i]; i++)
+    if ((linker->path = find_program(arena, names[i]))) return true;
+  return fail(why, "no linker for WebAssembly was found: neither wasm-ld-19 nor wasm-ld is in PATH", "install lld-19 (or lld of a later version)");
+}
+
 static bool find_linker(Arena *arena, const char *arch, Linker *linker, Why *why) {
   static const char *const any[] = {"ld.lld", "ld.lld-21", "ld.lld-20", "ld.lld-19", "ld.lld-18", NULL};
   static const char *const own[] = {"ld", "cc", "gcc", "clang", NULL};
   const bool here = !strcmp(arch, HOST);
+  if (!strcmp(arch, "wasm32")) return find_wasm_linker(arena, linker, why);
   for (int i = 0; any[i]; i++)
     if ((linker->path = find_program(arena, any[i]))) return true;
   for (int i = 0; own[i]; i++) {
@@ -215,6 +229,7 @@ static void close_link(Link *l, const Objects *objects) {
   if (!l->folder) return;
   for (unsigned i = 0; i < objects->count; i++) unlink(in_folder(l, objects->names[i]));
   for (int i = 0; i < 4; i++) unlink(in_folder(l, others[i]));
+  for (int i = 0; i < WASM_PARTS; i++) unlink(in_folder(l, wasm_parts[i]));
   rmdir(l->folder);
 }
 
@@ -251,6 +266,30 @@ bool artefact_shared(Arena *arena, const Objects *objects, const char *path, boo
     add(&l, in_folder(&l, "runtime.o")), add(&l, in_folder(&l, "libc.so.6"));
     ok = run(&l) && take_out(&l, path);
   }
+  close_link(&l, objects);
+  return ok;
+}
+
+bool artefact_wasm(Arena *arena, const Objects *objects, const char *path, Why *why) {
+  static const char *const exports[] = {
+      "gradc_abi_version", "gradc_default_program", "gradc_create",       "gradc_message",   "gradc_progress",  "gradc_reset",
+      "gradc_train_step",  "gradc_eval",            "gradc_gradient",     "gradc_figures",   "gradc_output_at", "gradc_output_count",
+      "gradc_tensor_at",   "gradc_reset_metrics",   "gradc_program_value"};
+  Link l;
+  bool ok = artefact_supports(arena, objects->arch, why) && open_link(&l, arena, objects->arch, why) && put_objects(&l, objects);
+  if (!ok) return false;
+  for (int i = 0; ok && i < WASM_PARTS; i++) {
+    const CarriedFile *part = carried_find(wasm_parts[i]);
+    ok = put(&l, wasm_parts[i], part->bytes, part->size);
+  }
+  l.count = 0;
+  add(&l, l.linker.path), add(&l, "--no-entry"), add(&l, "--gc-sections"), add(&l, "--strip-all"), add(&l, "-O2");
+  add(&l, "-z"), add(&l, "stack-size=262144"), add(&l, "--stack-first");
+  for (size_t i = 0; i < sizeof exports / sizeof *exports; i++) add(&l, arena_printf(arena, "--export=%s", exports[i]));
+  add(&l, "-o"), add(&l, in_folder(&l, "out"));
+  for (unsigned i = 0; i < objects->count; i++) add(&l, in_folder(&l, objects->names[i]));
+  for (int i = 0; i < WASM_PARTS; i++) add(&l, in_folder(&l, wasm_parts[i]));
+  ok = ok && run(&l) && take_out(&l, path);
   close_link(&l, objects);
   return ok;
 }

@@ -18,14 +18,15 @@
 
 /* What a name means. Floor and round in one instruction need SSE4.1, hence nothing below x86-64-v2. */
 static const struct {
-  const char *name, *arch, *cpu;
+  const char *name, *arch, *cpu, *features;
   unsigned vector_bytes, vector_registers;
   bool has_fma;
 } levels[] = {
-    {"x86-64-v4", "x86_64", "x86-64-v4", 64, 32, true},
-    {"x86-64-v3", "x86_64", "x86-64-v3", 32, 16, true},
-    {"x86-64-v2", "x86_64", "x86-64-v2", 16, 16, false},
-    {"aarch64", "aarch64", "generic", 16, 32, true},
+    {"x86-64-v4", "x86_64", "x86-64-v4", "", 64, 32, true},
+    {"x86-64-v3", "x86_64", "x86-64-v3", "", 32, 16, true},
+    {"x86-64-v2", "x86_64", "x86-64-v2", "", 16, 16, false},
+    {"aarch64", "aarch64", "generic", "", 16, 32, true},
+    {"wasm32", "wasm32", "generic", "+simd128,+bulk-memory,+sign-ext,+mutable-globals,+nontrapping-fptoint", 16, 16, false},
 };
 #define LEVEL_COUNT (sizeof levels / sizeof *levels)
 
@@ -37,6 +38,8 @@ static void init_llvm(void) {
   LLVMInitializeX86TargetInfo(), LLVMInitializeX86Target(), LLVMInitializeX86TargetMC(), LLVMInitializeX86AsmPrinter();
   LLVMInitializeAArch64TargetInfo(), LLVMInitializeAArch64Target(), LLVMInitializeAArch64TargetMC();
   LLVMInitializeAArch64AsmPrinter();
+  LLVMInitializeWebAssemblyTargetInfo(), LLVMInitializeWebAssemblyTarget(), LLVMInitializeWebAssemblyTargetMC();
+  LLVMInitializeWebAssemblyAsmPrinter();
   LLVMParseCommandLineOptions(3, options, NULL);
 }
 
@@ -120,8 +123,8 @@ bool target_named(Target *target, Arena *arena, const char *name) {
     if (strcmp(levels[i].name, name)) continue;
     bool here = !strcmp(levels[i].arch, HOST_ARCH);
     target->triple = here ? arena_message(arena, LLVMGetDefaultTargetTriple())
-                          : arena_printf(arena, "%s-unknown-linux-gnu", levels[i].arch);
-    target->cpu = levels[i].cpu, target->features = "";
+                          : arena_printf(arena, strcmp(levels[i].arch, "wasm32") ? "%s-unknown-linux-gnu" : "%s-unknown-unknown", levels[i].arch);
+    target->cpu = levels[i].cpu, target->features = levels[i].features;
     fill_level(target, i);
     return true;
   }
@@ -129,7 +132,7 @@ bool target_named(Target *target, Arena *arena, const char *name) {
 }
 
 const char *target_names(void) {
-  return "native, x86-64-v4, x86-64-v3, x86-64-v2, aarch64";
+  return "native, x86-64-v4, x86-64-v3, x86-64-v2, aarch64, wasm32";
 }
 
 bool target_runs_here(const Target *target) {
@@ -158,14 +161,16 @@ Emit *emit_open(const Target *target, const char *module_name, char **error) {
   }
   Emit *e = mem_zero(1, sizeof *e);
   e->target = *target;
+  const bool wasm = !strncmp(target->triple, "wasm", 4); /* it has one memory, and no places to be independent of */
   e->machine = LLVMCreateTargetMachine(backend, target->triple, target->cpu, target->features, LLVMCodeGenLevelLess,
-                                       LLVMRelocPIC, LLVMCodeModelSmall);
+                                       wasm ? LLVMRelocStatic : LLVMRelocPIC, LLVMCodeModelSmall);
   e->cx = LLVMContextCreate();
   e->module = LLVMModuleCreateWithNameInContext(module_name, e->cx);
   e->b = LLVMCreateBuilderInContext(e->cx);
   LLVMSetTarget(e->module, target->triple);
   LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(e->machine);
   LLVMSetModuleDataLayout(e->module, layout);
+  e->pointer_bytes = LLVMPointerSize(layout);
   LLVMDisposeTargetData(layout);
   set_types(e);
   return e;

@@ -56,7 +56,7 @@ bool kernel_distinct(const Schedule *s, uint32_t kernel) {
 static void load_operands(Emit *e, const Kernel *k, V table, V record, V *operand) {
   for (unsigned i = 0; i < k->operand_count; i++) {
     V number = e_load(e, e->i32, e_gep(e, e->i32, record, e_i64(e, i)), 4);
-    operand[i] = e_load(e, e->ptr, e_gep(e, e->ptr, table, LLVMBuildZExt(e->b, number, e->i64, "")), 8);
+    operand[i] = e_load(e, e->ptr, e_gep(e, e->ptr, table, LLVMBuildZExt(e->b, number, e->i64, "")), e->pointer_bytes);
   }
 }
 
@@ -183,7 +183,7 @@ static void call_barrier(Entry *y) {
   LLVMBasicBlockRef next = LLVMAppendBasicBlockInContext(e->cx, e->function, "phase");
   LLVMBuildCondBr(e->b, y->many, wait, next);
   LLVMPositionBuilderAtEnd(e->b, wait);
-  V barrier = e_load(e, e->ptr, e_gep(e, e->i8, y->frame, e_i64(e, offsetof(GradcFrame, barrier))), 8);
+  V barrier = e_load(e, e->ptr, e_gep(e, e->i8, y->frame, e_i64(e, offsetof(GradcFrame, barrier))), e->pointer_bytes);
   LLVMTypeRef type = LLVMFunctionType(e->void_, (LLVMTypeRef[]){e->ptr, e->i64}, 2, false);
   LLVMBuildCall2(e->b, type, barrier, (V[]){y->frame, y->thread}, 2, "");
   LLVMBuildBr(e->b, next);
@@ -240,10 +240,10 @@ static V moved_operands(Entry *y, const Launch *l, uint32_t first_buffer) {
   Emit *e = y->u->e;
   const Kernel *k = &y->u->schedule->kernels.data[l->kernel];
   for (unsigned i = 0; i < k->operand_count; i++) {
-    V at = e_load(e, e->ptr, e_gep(e, e->ptr, y->table, e_i64(e, first_buffer + l->operands[i])), 8);
+    V at = e_load(e, e->ptr, e_gep(e, e->ptr, y->table, e_i64(e, first_buffer + l->operands[i])), e->pointer_bytes);
     V by = moved_by(y, &l->advance[i], l->loop);
     if (by) at = e_gep(e, memory_type(e, (Type)k->operand_type[i]), at, by);
-    e_store(e, at, e_gep(e, e->ptr, y->moved, e_i64(e, i)), 8);
+    e_store(e, at, e_gep(e, e->ptr, y->moved, e_i64(e, i)), e->pointer_bytes);
   }
   return y->moved;
 }
@@ -288,7 +288,7 @@ void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels) {
              .scratch = LLVMGetParam(f, 3)};
   y.first = LLVMBuildZExt(e->b, LLVMBuildICmp(e->b, LLVMIntEQ, y.thread, e_i64(e, 0), ""), e->i64, "");
   y.many = LLVMBuildICmp(e->b, LLVMIntSGT, y.threads, e_i64(e, 1), "");
-  y.table = e_load(e, e->ptr, e_gep(e, e->i8, y.frame, e_i64(e, offsetof(GradcFrame, buffers))), 8);
+  y.table = e_load(e, e->ptr, e_gep(e, e->i8, y.frame, e_i64(e, offsetof(GradcFrame, buffers))), e->pointer_bytes);
   if (s->loops.count) y.moved = LLVMBuildAlloca(e->b, LLVMArrayType2(e->ptr, KERNEL_MAX_OPERANDS), "");
   for (uint32_t i = 0; i < s->launches.count; i++) { /* all divisions at once, before any call */
     const Kernel *k = &s->kernels.data[s->launches.data[i].kernel];

@@ -123,7 +123,7 @@ V e_store(Emit *e, V value, V address, unsigned align) {
 
 static unsigned element_size(Emit *e, LLVMTypeRef type) {
   LLVMTypeRef s = e_scalar(type);
-  if (LLVMGetTypeKind(s) == LLVMPointerTypeKind) return 8;
+  if (LLVMGetTypeKind(s) == LLVMPointerTypeKind) return e->pointer_bytes;
   if (LLVMGetTypeKind(s) != LLVMIntegerTypeKind) return s == e->f64 ? 8 : s == e->f32 ? 4 : 2;
   return (LLVMGetIntTypeWidth(s) + 7) / 8;
 }

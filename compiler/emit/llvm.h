@@ -27,6 +27,7 @@ typedef struct {
   LLVMTargetMachineRef machine;
   Target target;
   LLVMTypeRef f32, f64, i1, i8, i16, i32, i64, ptr, void_;
+  unsigned pointer_bytes;
   V function; /* the one being built */
 } Emit;
 
