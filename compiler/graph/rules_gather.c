@@ -35,11 +35,18 @@ Node rule_contract_gathered(Graph *g, const Draft *d) {
   return build_transpose(g, made, perm);
 }
 
+/* Computed anew in one place: written where the whole is wanted, nothing is gained by products of the parts alone. */
+static bool parts_are_made(const Graph *g, Node parts) {
+  for (uint32_t i = 0; i < node_data(g, parts)->count; i++)
+    if (!node_has(g, node_in(g, parts, i), K_ELEMENTWISE)) return false;
+  return node_data(g, parts)->count > 2;
+}
+
 /* The side that is a concat of a few parts along a summed axis, or -1; *sum: which of the sums. */
 static int side_of_parts(const Graph *g, const Draft *d, const Contraction *c, uint32_t *sum) {
   for (int side = 0; side < 2; side++) {
     const Node n = d->in[side];
-    if (node_prim(g, n) != P_CONCAT || node_data(g, n)->count > MOST_PARTS) continue;
+    if (node_prim(g, n) != P_CONCAT || node_data(g, n)->count > MOST_PARTS || parts_are_made(g, n)) continue;
     for (*sum = 0; *sum < c->sums; ++*sum)
       if (c->sum[side][*sum] == node_attr(g, n)[0]) return side;
   }

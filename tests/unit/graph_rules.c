@@ -261,6 +261,11 @@ static const Case cases[] = {
     {"contract_concat",
      "concat x y {1} : f32 [batch, 8] | concat w w {0} : f32 [8, 3] | contract $1 $2 {0, 1, 1, 0} : f32 [batch, 3]",
      "add(contract{0 1 1 0}(x, w), contract{0 1 1 0}(y, w))", 1},
+    {"contract_concat",
+     "slice x {0, -1, 1, 1, 1, 1} : f32 [batch, 1] | slice x {0, -1, 1, 2, 2, 1} : f32 [batch, 2] |"
+     "slice y {0, -1, 1, 0, 1, 1} : f32 [batch, 1] | exp $1 : f32 [batch, 1] | exp $2 : f32 [batch, 2] | exp $3 : f32 [batch, 1] |"
+     "concat $4 $5 $6 {1} | contract $7 w {0, 1, 1, 0} : f32 [batch, 3]",
+     "contract{0 1 1 0}(concat{1}(exp(slice{0 -1 1 1 1 1}(x)), exp(slice{0 -1 1 2 2 1}(x)), exp(slice{0 -1 1 0 1 1}(y))), w)", 1},
     {"gather_nothing", "const 0 : f32 [] | broadcast $1 : f32 [4, 3] | gather $2 i {0} : f32 [batch, 4, 3]", "0"},
     {"scatter_nothing", "scatter_add #0 i {1, 5} : f32 [batch, 5]", "0"},
     {"contract_broadcast", "broadcast s : f32 [4, 2] | contract x $1 {0, 1, 1, 0} : f32 [batch, 2]",
