@@ -350,7 +350,7 @@ static void note_rule(Tracer *t, const char *name, Node y, Node x, Node given, N
   map[dy.id] = random;
   nodes_again(t, map, last);
   Node derived;
-  grad_reverse(g, y, random, &x, 1, &derived);
+  suspect_reverse(t, y, random, &x, 1, &derived);
   if (!derived.id) derived = build_full(g, node_type(g, x), 0, node_shape(g, x));
   vec_push(&t->rules, ((Rule){name, map[last], derived, at}));
 }
@@ -395,7 +395,7 @@ static Value run_gradient(Tracer *t, const Closure *c, const Value *args, Value 
               both[0].node, dy.node, at);
     const Node still = build_sub(g, x.node, build_stop(g, x.node));
     Node back;
-    grad_reverse(g, both[0].node, still, &dy.node, 1, &back);
+    suspect_reverse(t, both[0].node, still, &dy.node, 1, &back);
     if (back.id) sum = build_add(g, sum, back);
   }
   y.node = sum;
@@ -474,13 +474,16 @@ Value eval_call(Tracer *t, Ast e, Env *env) {
 Value eval_pipe(Tracer *t, Ast e, Env *env) {
   const Ast f = ast_child(t->tree, e, PIPE_function);
   const Value value = eval(t, ast_child(t->tree, e, PIPE_value), env);
+  const Span at = ast_node(t->tree, f)->span;
   uint32_t count = 1;
   if (ast_kind(t->tree, f) == AST_CALL) {
     const Value callee = eval(t, ast_child(t->tree, f, CALL_callee), env);
     Arg *args = eval_args(t, ast_child(t->tree, f, CALL_args), env, &value, &count);
-    return call_value(t, callee, args, count, ast_node(t->tree, f)->span);
+    if (!in_library(t, at)) t->graph->span = at; /* not all of the pipeline */
+    return call_value(t, callee, args, count, at);
   }
   const Value callee = eval(t, f, env);
   Arg arg = {{0}, value, value.span};
-  return call_value(t, callee, &arg, 1, ast_node(t->tree, f)->span);
+  if (!in_library(t, at)) t->graph->span = at;
+  return call_value(t, callee, &arg, 1, at);
 }

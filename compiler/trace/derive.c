@@ -32,7 +32,7 @@ static Value grad_by_bundle(Tracer *t, Value e, Value x, Span span) {
     if (!differentiable(t, &bundle->values[i], span)) return value_poison();
     nodes[i] = bundle->values[i].node;
   }
-  grad_reverse(t->graph, e.node, NODE_NONE, nodes, bundle->count, grads);
+  suspect_reverse(t, e.node, NODE_NONE, nodes, bundle->count, grads);
   for (uint32_t i = 0; i < bundle->count; i++) {
     bundle->values[i] = zeros_like(t, bundle->values[i]);
     if (grads[i].id) bundle->values[i].node = grads[i];
@@ -58,7 +58,7 @@ static Value grad_by(Tracer *t, Value e, Value x, Span span) {
     return value_poison();
   }
   Node grad;
-  grad_reverse(t->graph, e.node, NODE_NONE, &x.node, 1, &grad);
+  suspect_reverse(t, e.node, NODE_NONE, &x.node, 1, &grad);
   Value out = zeros_like(t, x);
   if (grad.id) out.node = grad;
   out.span = span;
@@ -91,7 +91,7 @@ Value builtin_grad(Tracer *t, Call *c) {
 /* The gradient of sum(e * seed) by x, zeros where there is none. */
 static Value pull(Tracer *t, Value e, Node seed, Value x, Span span) {
   Node grad;
-  grad_reverse(t->graph, e.node, seed, &x.node, 1, &grad);
+  suspect_reverse(t, e.node, seed, &x.node, 1, &grad);
   Value out = zeros_like(t, x);
   if (grad.id) out.node = grad;
   out.span = span;

@@ -107,10 +107,13 @@ static Value eval_plain(Tracer *t, Ast e, Env *env) {
 
 Value eval(Tracer *t, Ast e, Env *env) {
   if (!e.id) return value_poison();
-  const Span span = ast_node(t->tree, e)->span;
+  Graph *g = t->graph;
+  const Span span = ast_node(t->tree, e)->span, outer = g->span;
   const bool library = span.begin >= t->library.begin && span.begin < t->library.end;
-  if (!library) t->graph->span = span; /* nodes made in the library carry the user's call */
-  return eval_plain(t, e, env);
+  if (!library) g->span = span; /* nodes made in the library carry the user's call */
+  const Value v = eval_plain(t, e, env);
+  g->span = outer;
+  return v;
 }
 
 static void eval_let(Tracer *t, Ast item, Env *env) {

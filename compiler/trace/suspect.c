@@ -4,6 +4,7 @@
 
 #include "call.h"
 #include "facts.h"
+#include "ranges.h"
 
 /* ---- who made a node ---- */
 
@@ -29,6 +30,18 @@ static const Origin *origin_of(const Tracer *t, Node n) {
     else high = middle;
   }
   return &t->origins.data[low];
+}
+
+void suspect_reverse(Tracer *t, Node y, Node seed, const Node *xs, uint32_t count, Node *gradients) {
+  const uint32_t first = t->graph->nodes.count;
+  grad_reverse(t->graph, y, seed, xs, count, gradients);
+  if (t->graph_index == GRAPH_TRAIN) vec_push(&t->derived, ((Made){first, t->graph->nodes.count}));
+}
+
+static bool is_derived(const Tracer *t, Node n) {
+  for (uint32_t i = 0; i < t->derived.count; i++)
+    if (n.id >= t->derived.data[i].first && n.id < t->derived.data[i].last) return true;
+  return false;
 }
 
 /* Where the user wrote it: the node's own place, or the call of the library's function that it was made in. */
@@ -127,6 +140,113 @@ static void say_linear(Tracer *t, const LinearPair *pair) {
   diag_hint(t->s, d, "put an activation between them, such as `relu`, or leave one out");
 }
 
+typedef struct {
+  const char *slug, *of, *bad, *remedy;
+} DomainText;
+
+/* What is said of each kind: the function and what its argument must not be. */
+static DomainText domain_text(const Tracer *t, const DomainCase *c) {
+  const bool negative = range_below(c->range, 0);
+  switch (c->kind) {
+  case DOMAIN_LOG:
+    if (node_prim(t->graph, c->node) == P_LOG1P)
+      return (DomainText){"log-domain", "`log` of 1 + x, which", range_below(c->range, -1) ? "can be negative" : "can be 0",
+                          "make it positive, as `softplus(x)`, `exp(x)`, a `softmax` or a `sigmoid` are, or cut it: `log(max(x, 1e-6))`"};
+    return (DomainText){"log-domain", "`log` of what", negative ? "can be negative" : "can be 0",
+                        negative ? "make it positive, as `softplus(x)`, `exp(x)`, a `softmax` or a `sigmoid` are, or cut it: `log(max(x, 1e-6))`"
+                                 : "keep it off 0: `log(x + 1e-6)`, `log(max(x, 1e-6))`, or `if x > 0 then log(x) else ...`"};
+  case DOMAIN_SQRT:
+    return (DomainText){"sqrt-domain", node_prim(t->graph, c->node) == P_SQRT ? "`sqrt` of what" : "1 / `sqrt` of what",
+                        negative ? "can be negative" : "can be 0",
+                        negative ? "make it positive, as `softplus(x)` and `x^2` are, or cut it: `sqrt(max(x, 1e-6))`"
+                                 : "keep it off 0: `rsqrt(x + 1e-6)`"};
+  case DOMAIN_DIVISION:
+    return (DomainText){"division-by-zero", "a division by what", "can be 0",
+                        negative ? "keep it off 0: make it positive, as `softplus(x)` is, or `if x != 0 then a / x else ...`"
+                                 : "keep it off 0: `a / (x + 1e-6)`, or `a / max(x, 1e-6)`"};
+  case DOMAIN_POW:
+    return (DomainText){"pow-domain", "a power of what", negative ? "can be negative" : "can be 0",
+                        "make it positive, as `softplus(x)` is, or cut it: `max(x, 1e-6)^p`"};
+  case DOMAIN_ARC:
+    return (DomainText){"arc-domain", "`asin` or `acos` of what", "can leave -1 .. 1", "cut it: `clamp(x, -1, 1)`"};
+  case DOMAIN_EXP: break;
+  }
+  return (DomainText){"exp-overflow", "`exp` of what", "can be so large that it overflows",
+                      "`softplus(x)` is positive, too, and grows no faster than x; or cut it: `exp(min(x, 30))`"};
+}
+
+static const char *range_text(Tracer *t, const DomainCase *c) {
+  const bool shifted = node_prim(t->graph, c->node) == P_LOG1P; /* 1 + x is told of */
+  const Range r = shifted ? range_add(c->range, range_point(1)) : c->range;
+  return text_of(t, "%s%.6g, %.6g%s", r.open_lo ? "(" : "[", r.lo + 0, r.hi + 0, r.open_hi ? ")" : "]");
+}
+
+static const char *source_kind(const Tracer *t, Node n) {
+  if (node_prim(t->graph, n) == P_SLOT) {
+    static const char *const words[] = {[SLOT_INPUT] = "the input", [SLOT_TARGET] = "the target", [SLOT_PARAM] = "the parameter",
+                                        [SLOT_STATE] = "the state", [SLOT_OPTIMIZER] = "the state", [SLOT_METRIC] = "the state"};
+    return words[t->graph->slots.data[node_attr(t->graph, n)[0]].kind];
+  }
+  return node_has(t->graph, n, K_CONTRACTION) ? "a sum of products, which" : "a value that";
+}
+
+/* Where its freedom comes from. */
+static void note_source(Tracer *t, Diag *d, const DomainCase *c, Span at) {
+  const Graph *g = t->graph;
+  const bool slot = node_prim(g, c->source) == P_SLOT;
+  const Slot *s = slot ? &g->slots.data[node_attr(g, c->source)[0]] : NULL;
+  const Span place = slot ? s->span : place_of(t, c->source);
+  if (in_library(t, place) || (place.begin == at.begin && place.end == at.end)) return;
+  if (isfinite(c->range.lo) && isfinite(c->range.hi)) return;
+  if (slot) diag_note(t->s, d, place, "nothing bounds %s `%s`", source_kind(t, c->source), s->name);
+  else diag_note(t->s, d, place, "it comes from %s nothing bounds", source_kind(t, c->source));
+}
+
+/* In the library only what no caller may hand over is said, and that only of what the model computes: a variance that can be
+ * negative. That a length is 0, or a rate e^x large, is what its definitions say. */
+static bool is_said(Tracer *t, const DomainCase *c, bool inside, const uint8_t *learnt) {
+  if (is_derived(t, c->node)) return false;
+  if (!inside) return true;
+  if (c->kind == DOMAIN_EXP || c->kind == DOMAIN_DIVISION || c->kind == DOMAIN_ARC) return false;
+  return learnt[c->argument.id] && range_below(c->range, node_prim(t->graph, c->node) == P_LOG1P ? -1 : 0);
+}
+
+static void say_domain(Tracer *t, const DomainCase *c, const uint8_t *learnt) {
+  const Origin *origin = origin_of(t, c->node);
+  const Span own = node_data(t->graph, c->node)->span, at = place_of(t, c->node);
+  const bool inside = (origin && origin->inside) || in_library(t, own);
+  if (!is_said(t, c, inside, learnt)) return;
+  const DomainText text = domain_text(t, c);
+  Diag *d = trace_warning(t, text.slug, at, "%s %s: it lies in %s", text.of, text.bad, range_text(t, c));
+  if (inside && origin && origin->site.name) diag_note(t->s, d, (Span){0}, "within `%s`", origin->site.name);
+  note_source(t, d, c, at);
+  diag_hint(t->s, d, "%s", text.remedy);
+}
+
+/* By node: does it depend on a parameter? */
+static uint8_t *learnt_nodes(const Graph *g) {
+  uint8_t *learnt = mem_zero(g->nodes.count, 1);
+  for (uint32_t id = 1; id < g->nodes.count; id++) {
+    const Node n = {id};
+    if (node_prim(g, n) == P_SLOT) learnt[id] = g->slots.data[node_attr(g, n)[0]].kind == SLOT_PARAM;
+    for (uint32_t i = 0; i < node_data(g, n)->count; i++) learnt[id] |= learnt[node_in(g, n, i).id];
+  }
+  return learnt;
+}
+
+static void check_domains(Tracer *t, const Node *roots, uint32_t count, const uint32_t *uses) {
+  Ranges *ranges = ranges_new(t->graph, NULL);
+  Guard *guards = guards_find(t->graph, roots, count);
+  uint8_t *learnt = learnt_nodes(t->graph);
+  DomainCases cases = {0};
+  facts_domain(ranges, uses, guards, &cases);
+  for (uint32_t i = 0; i < cases.count; i++) say_domain(t, &cases.data[i], learnt);
+  vec_free(&cases);
+  free(learnt);
+  free(guards);
+  ranges_free(ranges);
+}
+
 void suspect_model(Tracer *t) {
   Vec(Node) roots = {0};
   for (uint32_t i = 0; i < t->losses.count; i++) {
@@ -140,6 +260,7 @@ void suspect_model(Tracer *t) {
   facts_linear(t->graph, uses, &pairs);
   for (uint32_t i = 0; i < pairs.count; i++) say_linear(t, &pairs.data[i]);
   vec_free(&pairs);
+  check_domains(t, roots.data, roots.count, uses);
   free(uses);
   vec_free(&roots);
 }

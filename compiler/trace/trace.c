@@ -169,6 +169,7 @@ static void tracer_free(Tracer *t) {
   map_free(&t->instance_ids);
   vec_free(&t->calls);
   vec_free(&t->origins);
+  vec_free(&t->derived);
   map_free(&t->marked);
   map_free(&t->const_values);
   vec_free(&t->consts);

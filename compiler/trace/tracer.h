@@ -196,6 +196,11 @@ typedef struct {
   CallSite site; /* no name: in none */
 } Origin;
 
+/* Nodes first .. last - 1. */
+typedef struct {
+  uint32_t first, last;
+} Made;
+
 struct Tracer {
   Session *s;
   Tree *tree;
@@ -223,6 +228,7 @@ struct Tracer {
   Map instance_ids; /* hash of the path -> index */
   Vec(CallSite) calls;
   Vec(Origin) origins;
+  Vec(Made) derived; /* in the training graph, by grad and its like while the model is walked */
   Map marked;       /* names that `grad` differentiates by: hash of source and name */
   Map const_values; /* definition -> index in consts; in work: UINT32_MAX - 1 */
   Vec(Value) consts;
@@ -284,6 +290,8 @@ bool in_library(Tracer *t, Span span);
 void suspect_call(Tracer *t, const Closure *c, const Value *args, Span span);
 /* Notes that nodes are made in another call from here on. */
 void suspect_origin(Tracer *t);
+/* Reverse mode, as grad_reverse: notes that no user wrote what it makes. */
+void suspect_reverse(Tracer *t, Node y, Node seed, const Node *xs, uint32_t count, Node *gradients);
 /* A parameter that the loss does not depend on. */
 void suspect_untrained(Tracer *t, const Owned *o);
 /* The training graph's forward part, once the model is walked. */
