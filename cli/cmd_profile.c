@@ -5,22 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
 #include "peak.h"
-#include "progress.h"
-#include "run.h"
+#include "stamps.h"
 
 const uint8_t cmd_profile_options[] = {OPT_batch, OPT_threads, OPT_seconds, OPT_seed, OPT_set, OPT_dtype, OPT_cpu, OPT_no_cache, OPT_without,
                                        OPT_model, OPT_json, OPT_COUNT};
 
-enum { WARM = 5, LEAST = 5, MOST_STEPS = 1000, MOST_LINES = 6 };
-
-typedef struct {
-  double last;    /* seconds, at the stamp before */
-  int64_t running; /* the launch that it began */
-  float *taken;   /* [launches][MOST_STEPS] seconds, rounds of loops together */
-  int64_t step, launches;
-} Clock;
+enum { MOST_LINES = 6 };
 
 typedef struct {
   const char *name, *title;
@@ -33,65 +24,17 @@ typedef struct {
 typedef struct {
   Run run;
   int64_t batch[GRADC_MAX_BATCHES];
-  Clock clock;
-  uint32_t launches;
-  int64_t steps;
-  double step, peak;   /* seconds; GFLOP/s of one core */
+  Stamps stamps;
+  double peak;         /* GFLOP/s of one core */
   KernelRow *rows;
   uint32_t row_count;
 } Profile;
 
-static void stamp(GradcFrame *frame, int64_t thread, int64_t launch) {
-  if (thread) return;
-  Clock *clock = frame->stamps;
-  const double now = progress_seconds();
-  if (clock->running < clock->launches && clock->step >= 0) clock->taken[clock->running * MOST_STEPS + clock->step] += (float)(now - clock->last);
-  clock->running = launch;
-  clock->last = now;
-}
-
-static int by_value(const void *a, const void *b) {
-  const float x = *(const float *)a, y = *(const float *)b;
-  return (x > y) - (x < y);
-}
-
-/* Company on the machine makes some steps long, not the one in the middle. Sorts. */
-static double median(float *times, int64_t count) {
-  qsort(times, (size_t)count, sizeof *times, by_value);
-  return (double)times[count / 2];
-}
-
-static bool step(Profile *p) {
-  Run *run = &p->run;
-  if (gradc_train_step(run->model, run->inputs, p->batch) == GRADC_OK) return true;
-  front_fail(&run->front, NULL, "%s", gradc_message(run->model));
-  return false;
-}
-
 static bool measure(Profile *p) {
   Run *run = &p->run;
-  Front *f = &run->front;
-  const TrainPlan *plan = &f->program->plan;
+  const TrainPlan *plan = &run->front.program->plan;
   for (uint32_t i = 0; i < GRADC_MAX_BATCHES; i++) p->batch[i] = run->capacity[i] = plan->batch > 0 ? plan->batch : 64;
-  f->compile.stamps = true;
-  if (!run_create(run, 1u << GRADC_ENTRY_INIT | 1u << GRADC_ENTRY_TRAIN, plan->seed) || !run_synthetic(run, p->batch)) return false;
-  p->launches = compiled_stats(f->compiled, GRADC_ENTRY_TRAIN, p->batch[0]).launches;
-  p->clock.taken = mem_zero((size_t)p->launches * MOST_STEPS + 1, sizeof *p->clock.taken);
-  p->clock.step = -1;
-  p->clock.launches = p->clock.running = p->launches;
-  gradc_set_stamp(run->model, stamp, &p->clock);
-  gradc_progress(run->model)->steps = 1e6;
-  for (int i = 0; i < WARM; i++)
-    if (!step(p)) return false;
-  float times[MOST_STEPS];
-  const double end = progress_seconds() + (run->options->seconds > 0 ? (double)run->options->seconds : 3);
-  for (; p->steps < LEAST || (p->steps < MOST_STEPS && progress_seconds() < end); p->steps++) {
-    const double start = progress_seconds();
-    p->clock.step = p->steps;
-    if (!step(p)) return false;
-    times[p->steps] = (float)(progress_seconds() - start);
-  }
-  p->step = median(times, p->steps);
+  if (!stamps_create(run) || !stamps_measure(run, p->batch, run->options->seconds > 0 ? (double)run->options->seconds : 3, &p->stamps)) return false;
   p->peak = peak_gflops(0.3);
   return true;
 }
@@ -114,15 +57,15 @@ static int by_time(const void *a, const void *b) {
 
 /* Launches of one kernel are one row. */
 static void collect(Profile *p) {
-  p->rows = mem_zero(p->launches + 1, sizeof *p->rows);
-  for (uint32_t i = 0; i < p->launches; i++) {
+  p->rows = mem_zero(p->stamps.launches + 1, sizeof *p->rows);
+  for (uint32_t i = 0; i < p->stamps.launches; i++) {
     const CompileLaunch l = compiled_launch(p->run.front.compiled, GRADC_ENTRY_TRAIN, i, p->batch[0]);
     uint32_t k = 0;
     while (k < p->row_count && strcmp(p->rows[k].name, l.kernel)) k++;
     KernelRow *row = &p->rows[k];
     if (k == p->row_count) *row = (KernelRow){.name = l.kernel, .title = l.title}, p->row_count++;
     row->calls += l.rounds;
-    row->seconds += median(p->clock.taken + (size_t)i * MOST_STEPS, p->steps);
+    row->seconds += stamps_launch(&p->stamps, i);
     row->flops += l.flops;
     row->bytes += l.bytes;
     add_line(p, row, l.span);
@@ -143,13 +86,13 @@ static void print_text(const Profile *p, int threads, Text *out) {
   double flops = 0;
   for (uint32_t i = 0; i < p->row_count; i++) flops += p->rows[i].flops;
   text_printf(out, "a step of %lld rows: %.4g ms on %d thread%s, %.1f GFLOP/s, %.0f %% of the peak of %s (%.1f GFLOP/s each, measured now)\n",
-              (long long)p->batch[0], 1e3 * p->step, threads, threads == 1 ? "" : "s", flops / p->step * 1e-9,
-              100 * share(p, flops, p->step, threads), threads == 1 ? "one core" : "these cores", p->peak);
+              (long long)p->batch[0], 1e3 * p->stamps.step, threads, threads == 1 ? "" : "s", flops / p->stamps.step * 1e-9,
+              100 * share(p, flops, p->stamps.step, threads), threads == 1 ? "one core" : "these cores", p->peak);
   text_printf(out, "%10s %6s %6s %9s %8s %8s  %s\n", "us, median", "share", "calls", "GFLOP/s", "GB/s", "of peak", "kernel: what, lines of the model");
   for (uint32_t i = 0; i < p->row_count; i++) {
     const KernelRow *r = &p->rows[i];
     const double s = r->seconds > 0 ? r->seconds : 1e-12;
-    text_printf(out, "%10.2f %4.0f %% %6lld ", 1e6 * r->seconds, 100 * r->seconds / p->step, (long long)r->calls);
+    text_printf(out, "%10.2f %4.0f %% %6lld ", 1e6 * r->seconds, 100 * r->seconds / p->stamps.step, (long long)r->calls);
     if (r->flops > 0) text_printf(out, "%9.1f %8.2f %6.0f %%", r->flops / s * 1e-9, r->bytes / s * 1e-9, 100 * share(p, r->flops, s, threads));
     else text_printf(out, "%9s %8.2f %8s", "-", r->bytes / s * 1e-9, "-");
     text_printf(out, "  %s: %s", r->name, r->title);
@@ -161,7 +104,7 @@ static void print_text(const Profile *p, int threads, Text *out) {
 
 static void print_json(const Profile *p, int threads, Text *out) {
   text_printf(out, "{\"batch\":%lld,\"threads\":%d,\"steps\":%lld,\"step_ms\":%.5g,\"peak_gflops\":%.4g,\"kernels\":[", (long long)p->batch[0], threads,
-              (long long)p->steps, 1e3 * p->step, p->peak);
+              (long long)p->stamps.steps, 1e3 * p->stamps.step, p->peak);
   for (uint32_t i = 0; i < p->row_count; i++) {
     const KernelRow *r = &p->rows[i];
     text_printf(out, "%s{\"kernel\":\"%s\",\"calls\":%lld,\"us\":%.5g,\"flops\":%.0f,\"bytes\":%.0f,\"lines\":[", i ? "," : "", r->name, (long long)r->calls,
@@ -186,7 +129,7 @@ int cmd_profile(const Options *o) {
     text_free(&out);
   }
   free(p.rows);
-  free(p.clock.taken);
+  stamps_free(&p.stamps);
   run_close(&p.run);
   return status;
 }

@@ -73,6 +73,16 @@ bool run_synthetic(Run *run, const int64_t *batch) {
   return true;
 }
 
+void run_undo(Run *run) {
+  for (int i = 0; run->drawn && run->drawn[i]; i++) free(run->drawn[i]);
+  free(run->drawn);
+  gradc_free(run->model);
+  free(run->inputs);
+  if (run->front.compiled) compiled_free(run->front.compiled);
+  run->front.compiled = NULL;
+  run->drawn = NULL, run->model = NULL, run->inputs = NULL, run->program = NULL;
+}
+
 void run_close(Run *run) {
   for (int i = 0; run->drawn && run->drawn[i]; i++) free(run->drawn[i]);
   free(run->drawn);

@@ -32,6 +32,8 @@ int64_t run_rows(const Run *run, bool held);
 bool run_instance(Run *run, uint64_t seed);
 /* A batch drawn from a fixed seed as `inputs`; false after a message. */
 bool run_synthetic(Run *run, const int64_t *batch);
+/* Takes back what run_create and run_synthetic made, so that it can be compiled otherwise. */
+void run_undo(Run *run);
 void run_close(Run *run);
 
 #endif

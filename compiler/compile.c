@@ -42,6 +42,7 @@ struct Compiled {
   Vec(GradcSlot) slots;
   Vec(GradcBuffer) buffers;
   GradcProgram program;
+  Tuned tuned;
   Arena arena;
 };
 
@@ -197,6 +198,7 @@ static void plan_entry(Compiled *c, Program *p, GradcEntryKind kind) {
   GradcEntryInfo *info = &c->program.entries[kind];
   e->graph = prepare(graph, &c->options, &e->flops);
   e->schedule = schedule_graph(c->session, e->graph, &c->machine);
+  tuned_apply(&c->tuned, e->schedule);
   if (c->options.arena_limit) schedule_recompute(e->schedule, c->options.arena_batch, c->options.arena_limit);
   fill_buffers(c, e);
   fill_outputs(c, e, info);
@@ -227,6 +229,11 @@ static bool entry_key(const Compiled *c, GradcEntryKind kind, CacheKey *key) {
               o->tile_rows, o->tile_vectors);
   text_printf(&text, "vectors %u x %u, caches %lld %lld %lld\n", c->machine.vector_bytes, c->machine.vector_registers,
               (long long)c->machine.l1, (long long)c->machine.l2, (long long)c->machine.l3);
+  for (uint32_t i = 0; i < e->schedule->kernels.count; i++)
+    for (uint32_t j = 0; j < e->schedule->kernels.data[i].stages.count; j++) {
+      const Stage *stage = &e->schedule->kernels.data[i].stages.data[j];
+      if (stage->tile_rows || stage->tile_vectors) text_printf(&text, "tile %u %u %u %u\n", i, j, stage->tile_rows, stage->tile_vectors);
+    }
   for (int i = 0; o->arena_limit && i < GRADC_MAX_BATCHES; i++)
     text_printf(&text, "memory %lld at batch %lld\n", (long long)o->arena_limit, (long long)o->arena_batch[i]);
   graph_print(e->graph, &text);
@@ -315,6 +322,8 @@ Compiled *compile_program(Session *s, Program *program, const CompileOptions *op
   c->session = s;
   c->options = *options;
   c->machine = machine_of(options);
+  for (uint32_t i = 0; options->tuned && i < options->tuned->tiles.count; i++) tuned_set(&c->tuned, options->tuned->tiles.data[i]);
+  if (!options->tuned && !options->plan_only) compile_tuned(options, &c->tuned);
   c->program.abi = GRADC_ABI_VERSION;
   c->program.name = arena_text(&c->arena, program->name, strlen(program->name));
   fill_slots(c, program->init);
@@ -333,6 +342,16 @@ Compiled *compile_program(Session *s, Program *program, const CompileOptions *op
   for (uint32_t i = 0; i < program->data.count && i < GRADC_MAX_BATCHES; i++) c->program.batch[i] = program->plan.batch;
   if (!options->plan_only) compile_entries(c, entries);
   return c;
+}
+
+void compile_tuned(const CompileOptions *options, Tuned *t) {
+  const Machine machine = machine_of(options);
+  if (options->cache) tuned_read(t, options->cache, &machine, options->cpu);
+}
+
+bool compile_keep_tuned(const CompileOptions *options, const Tuned *t, char *why, size_t why_size) {
+  const Machine machine = machine_of(options);
+  return tuned_write(t, options->cache, &machine, options->cpu, why, why_size);
 }
 
 /* ---- objects ---- */
@@ -420,7 +439,7 @@ CompileLaunch compiled_launch(const Compiled *c, GradcEntryKind entry, uint32_t 
   const Schedule *s = c->entries[entry].schedule;
   const Launch *l = &s->launches.data[launch];
   const Kernel *k = &s->kernels.data[l->kernel];
-  CompileLaunch out = {.kernel = k->name, .title = l->title, .span = l->span, .rounds = schedule_rounds(s, l)};
+  CompileLaunch out = {.kernel = k->name, .hash = k->hash, .title = l->title, .span = l->span, .rounds = schedule_rounds(s, l)};
   out.flops = kernel_flops(k, batch) * (double)out.rounds;
   for (uint32_t i = 0; i < k->operand_count; i++) {
     const Buffer *b = &s->buffers.data[l->operands[i]];
@@ -438,6 +457,7 @@ void compiled_free(Compiled *c) {
   }
   vec_free(&c->slots);
   vec_free(&c->buffers);
+  tuned_free(&c->tuned);
   arena_free(&c->arena);
   free(c);
 }

@@ -6,6 +6,7 @@
 #include "program.h"
 #include "text.h"
 #include "trace.h"
+#include "tuned.h"
 
 typedef struct {
   TraceOptions trace;
@@ -17,6 +18,7 @@ typedef struct {
   int64_t arena_batch[GRADC_MAX_BATCHES];
   bool gradients;           /* the evaluation is of the losses' gradients (Program.gradient), not of the outputs */
   bool plan_only;           /* no entry is emitted, whatever `entries` says: for compiled_object */
+  const Tuned *tuned;       /* tiles of contractions; NULL: those that `gradc tune` kept in the cache, if there is one */
   unsigned tile_rows, tile_vectors; /* 0: the compiler's choice; for tests */
 } CompileOptions;
 
@@ -64,6 +66,10 @@ Object compile_chooser(Session *s, const char *cpu, const char *function, const 
                        unsigned count);
 Object compile_alias(Session *s, const char *cpu, const char *function, const char *other);
 
+/* The tiles that `gradc tune` kept for these options' cache and processor are added to *t; the other way round. */
+void compile_tuned(const CompileOptions *options, Tuned *t);
+bool compile_keep_tuned(const CompileOptions *options, const Tuned *t, char *why, size_t why_size);
+
 typedef struct {
   double flops;         /* a step's multiply-adds x 2 of contractions at that batch, as bench/README counts them */
   uint32_t kernels;     /* distinct ones */
@@ -76,6 +82,7 @@ CompileStats compiled_stats(const Compiled *compiled, GradcEntryKind entry, int6
 /* What an entry runs, in order, for a batch extent; of a launch inside loops, all rounds together. */
 typedef struct {
   const char *kernel, *title; /* valid as long as the program */
+  uint64_t hash;              /* of the kernel: equal ones are one function */
   Span span;                  /* a place of the source that it comes from, or none */
   int64_t rounds;             /* how often it runs in a step */
   double flops;               /* of its contractions */
