@@ -33,8 +33,11 @@ static inline int64_t kr_extent(const KernelRun *r, const Extent *e) { return e-
 static inline int64_t kr_affine(const KernelPoint *p, const Affine *a) {
   int64_t at = a->offset;
   for (int i = 0; i < KERNEL_MAX_AXES; i++)
-    if (a->stride[i]) at += a->stride[i] * p->index[i] * (a->batch[i] >= 0 ? p->run->batch[a->batch[i]] : 1);
-  return at;
+    if (a->stride[i] && a->grouped != i + 1)
+      at += a->stride[i] * p->index[i] * (a->batch[i] >= 0 ? p->run->batch[a->batch[i]] : 1);
+  if (!a->grouped) return at;
+  const int64_t own = p->index[a->grouped - 1], in = own % EXAMPLE_GROUP;
+  return at + a->stride[a->grouped - 1] * (own - in) + in;
 }
 
 static inline double kr_round(double x, uint8_t type) { return type == TYPE_F32 ? (double)(float)x : x; }
@@ -122,7 +125,8 @@ static void kr_reduce_axis(KernelPoint *p, int axis, double *lanes, int count, d
       if (*number == 0 || (!isnan(*best) && (isnan(x) || x > *best))) *best = x, p->acc = (double)*number;
       ++*number;
     } else {
-      const int lane = s->order == ORDER_LANES ? (int)(p->index[axis - 1] % count) : 0;
+      const int64_t own = p->index[s->order == ORDER_GROUPS ? s->par : axis - 1];
+      const int lane = s->order == ORDER_SEQUENCE ? 0 : (int)(own % count);
       lanes[lane] = kr_combine(s, lanes[lane], x, s->before2 >= 0 ? kr_expr(p, s->before2) : 0);
     }
     kr_stores(p, true);
@@ -145,7 +149,7 @@ static void kr_point(KernelPoint *p) {
     kr_reduce_axis(p, s->par, lanes, count, &best, &number);
     if (s->combine != COMBINE_ARGMAX) {
       for (int w = count / 2; w; w /= 2)
-        for (int i = 0; i < w; i++) lanes[i] = kr_combine(s, lanes[i], lanes[i + w], 0);
+        for (int i = 0; i < w; i++) lanes[i] = kr_combine(s, lanes[i], lanes[i + w], 1);
       p->acc = lanes[0];
     }
   }
@@ -230,7 +234,12 @@ static int64_t kr_elements(const KernelRun *run, uint32_t buffer) {
   const Buffer *b = &run->s->buffers.data[buffer];
   const Dims *d = shape_dims(run->s->graph, b->shape);
   int64_t n = 1;
-  for (uint32_t k = 0; k < d->rank; k++) n *= dim_is_batch(d->dims[k]) ? run->batch[DIM_BATCH - d->dims[k]] : d->dims[k];
+  for (uint32_t k = 0; k < d->rank; k++) { /* examples may lie in groups, the last of them whole */
+    const int64_t examples = dim_is_batch(d->dims[k]) ? run->batch[DIM_BATCH - d->dims[k]] : 1;
+    n *= !dim_is_batch(d->dims[k]) ? d->dims[k]
+         : b->is_slot              ? examples
+                                   : (examples + EXAMPLE_GROUP - 1) / EXAMPLE_GROUP * EXAMPLE_GROUP;
+  }
   return node_prim(run->s->graph, b->node) == P_CARRY ? 2 * n : n;
 }
 

@@ -4,7 +4,7 @@
 
 #include "nest.h"
 
-static bool lanes_reduced(const Nest *n) { return n->stage->order == ORDER_LANES; }
+static bool lanes_reduced(const Nest *n) { return n->stage->order != ORDER_SEQUENCE; }
 static unsigned parts(const Nest *n) { return n->stage->combine == COMBINE_ARGMAX ? 2 : 1; }
 static unsigned width(const Nest *n) { return lanes_reduced(n) ? 1 : n->vectors; }
 

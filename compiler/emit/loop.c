@@ -116,6 +116,12 @@ static void known_lanes(Nest *n, unsigned axis, int64_t count, unsigned wide, Ca
 void loop_lanes(Nest *n, unsigned axis, unsigned wide, Carry *carry, bool hoist, LoopBody *body, void *data) {
   const Range r = range_axis(n, axis);
   const int64_t lanes = n->lanes;
+  if (n->whole) {
+    V end = LLVMBuildAnd(n->e->b, i64_add(n->e, r.to, e_i64(n->e, EXAMPLE_GROUP - 1)), e_i64(n->e, -EXAMPLE_GROUP), "");
+    V from = full_chunks(n, axis, r.from, end, wide, carry, hoist, body, data);
+    if (wide > 1) full_chunks(n, axis, from, end, 1, carry, hoist, body, data);
+    return;
+  }
   if (r.count >= 0) {
     known_lanes(n, axis, r.count, wide, carry, hoist, body, data);
     return;

@@ -39,7 +39,7 @@ uint32_t affine_axes(const Affine *at) {
 }
 
 unsigned stage_lanes(const Kernel *k, const Stage *s) {
-  if (s->combine != COMBINE_NONE && s->order == ORDER_LANES) return s->acc_type == TYPE_F64 ? 8 : 16;
+  if (s->combine != COMBINE_NONE && s->order != ORDER_SEQUENCE) return s->acc_type == TYPE_F64 ? 8 : 16;
   if (s->lane < 0) return 1;
   bool all_f64 = s->combine == COMBINE_NONE || s->acc_type == TYPE_F64;
   for (uint32_t i = 0; i < s->loads.count; i++) all_f64 &= k->operand_type[s->loads.data[i].operand] == TYPE_F64;
@@ -198,13 +198,45 @@ static void list_cells(Nest *n) {
   }
 }
 
+/* May lanes that stand for nothing be computed? Whole numbers may not be divided there. */
+static bool computes_anything(const Stage *s, uint32_t lane) {
+  for (uint32_t i = 0; i < s->exprs.count; i++) {
+    const Expr *x = &s->exprs.data[i];
+    if (x->kind == X_PRIM && x->type == TYPE_I32 && x->prim != P_SELECT && x->prim != P_CAST) return false;
+    if ((x->kind == X_INDEX || x->kind == X_RANDOM) && affine_axes(&x->affine) & lane) return false;
+  }
+  return true;
+}
+
+static void find_groups(Nest *n) {
+  const Stage *s = n->stage;
+  const uint32_t lane = n->lane >= 0 ? AXIS_BIT(n->lane) : 0;
+  n->whole = lane && n->lane < s->par && computes_anything(s, lane);
+  for (uint32_t i = 0; lane && i < s->loads.count; i++) {
+    const Load *l = &s->loads.data[i];
+    const bool grouped = l->at.grouped == n->lane + 1;
+    n->grouped |= grouped;
+    if ((affine_axes(&l->at) & lane && !grouped) || l->gather) n->whole = false;
+    for (unsigned g = 0; g < l->guard_count; g++)
+      if (affine_axes(&l->guards[g].index) & lane) n->whole = false;
+  }
+  for (uint32_t i = 0; lane && i < s->stores.count; i++) {
+    const bool grouped = s->stores.data[i].at.grouped == n->lane + 1;
+    n->grouped |= grouped;
+    if (!grouped) n->whole = false;
+  }
+  n->whole &= n->grouped;
+}
+
 void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const V *operand, const NestRows *rows) {
   static const NestRows one = {1, NULL, NULL, NULL, -1};
   if (!rows) rows = &one;
   memset(n, 0, sizeof *n);
   n->u = u, n->e = u->e, n->kernel = k, n->stage = s, n->frame = frame;
   memcpy(n->operand, operand, sizeof *operand * k->operand_count);
-  n->lane = s->combine != COMBINE_NONE && s->order == ORDER_LANES ? s->par + s->red - 1 : s->lane;
+  n->lane = s->lane;
+  if (s->combine != COMBINE_NONE && s->order == ORDER_LANES) n->lane = s->par + s->red - 1;
+  if (s->combine != COMBINE_NONE && s->order == ORDER_GROUPS) n->lane = s->par;
   n->row = s->row, n->row_outer = s->row_outer;
   n->lanes = n->lane < 0 ? 1 : stage_lanes(k, s);
   n->panel = -1;
@@ -215,6 +247,7 @@ void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const
   list_cells(n);
   load_batches(n);
   start_spots(n);
+  find_groups(n);
 }
 
 V nest_extent(Nest *n, Extent x) {
@@ -223,6 +256,10 @@ V nest_extent(Nest *n, Extent x) {
 
 /* index * stride of one axis. */
 static V axis_term(Nest *n, const Affine *at, unsigned axis, V index) {
+  if (at->grouped == axis + 1) {
+    V in = LLVMBuildAnd(n->e->b, index, e_i64(n->e, EXAMPLE_GROUP - 1), "");
+    return i64_add(n->e, i64_mul(n->e, LLVMBuildSub(n->e->b, index, in, ""), at->stride[axis]), in);
+  }
   V term = i64_mul(n->e, index, at->stride[axis]);
   return at->batch[axis] < 0 ? term : i64_mul2(n->e, n->batch[at->batch[axis]], term);
 }
@@ -294,6 +331,7 @@ void nest_hoist(Nest *n) {
 int64_t nest_lane_stride(Nest *n, const Affine *at, V *dynamic) {
   *dynamic = NULL;
   if (n->lane < 0 || !at->stride[n->lane]) return 0;
+  if (at->grouped == n->lane + 1) return 1;
   if (at->batch[n->lane] >= 0) *dynamic = axis_term(n, at, (unsigned)n->lane, e_i64(n->e, 1));
   return at->stride[n->lane];
 }

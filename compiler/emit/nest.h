@@ -77,6 +77,8 @@ typedef struct Nest {
   unsigned level, axis_at[NEST_MAX_LEVELS];
   V index[KERNEL_MAX_AXES]; /* of open axes */
   bool in_tile;             /* of a tile's own function */
+  bool grouped;             /* some of what the lanes read or write lies in groups of 16 */
+  bool whole;               /* … and all of it: lanes past the last may be computed too */
   V red_from, red_to;       /* the part of the first red axis that is meant, NULL: all */
   struct Nest *rest;        /* a nest of equal axes that reduces what is left, or NULL */
   V sums;                   /* where the sums of other parts of the first red axis lie: [row][vectors]; or NULL */
@@ -200,6 +202,7 @@ bool shape_fits(const Kernel *k, const Stage *s);
 Extent shape_rows(const Stage *s); /* how many rows a contraction has */
 TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s);
 /* Rows whose sums are left between parts, and room for a last tile's rows that do not exist. */
+int64_t shape_all_tiles(const TileShape *shape, const Stage *s); /* of ORDER_GROUPS: its sums are left tile by tile */
 int64_t shape_sum_rows(const TileShape *shape, const Stage *s);
 int64_t shape_scratch(const Target *t, const EmitOptions *o, const Kernel *k);
 

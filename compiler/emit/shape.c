@@ -18,8 +18,9 @@ static uint32_t expr_axes(const Stage *s, int32_t expr) {
 bool shape_fits(const Kernel *k, const Stage *s) {
   for (uint32_t i = 0; i < s->stores.count; i++)
     if (s->stores.data[i].before) return false;
-  return s->combine == COMBINE_FMA && s->order == ORDER_SEQUENCE && s->row != s->lane && s->row >= k->block &&
-         s->row < s->par && s->lane >= k->block && s->lane < s->par;
+  if (s->combine != COMBINE_FMA || s->row == s->lane || s->row < k->block || s->row >= s->par) return false;
+  if (s->order == ORDER_GROUPS) return true;
+  return s->order == ORDER_SEQUENCE && s->lane >= k->block && s->lane < s->par;
 }
 
 static unsigned registers_of(const Target *t, const Kernel *k, const Stage *s) {
@@ -50,6 +51,15 @@ static void choose_vectors(TileShape *shape, const Target *t, const Stage *s, un
   while (shape->vectors > 1 && rows_that_fit(t, registers, shape->vectors) < 6) shape->vectors--;
 }
 
+/* Few rows leave a part of their last tile idle: a height that divides them, where such a tile still has 4 rows. */
+static unsigned even_rows(const TileShape *shape, int64_t count, int64_t tiles) {
+  const int64_t height = (count + tiles - 1) / tiles;
+  if (tiles * height * 15 <= count * 16) return 0;
+  for (unsigned rows = shape->rows; rows >= 4; rows--)
+    if (count % rows == 0) return rows;
+  return 0;
+}
+
 /* Tiles of equal height where the count is known; where it is a multiple of the height, it need not be asked. */
 #define RAGGED_ROWS 8 /* each has an address of its own: more would not be in registers */
 static void balance_rows(TileShape *shape, const Kernel *k, const Stage *s, bool fixed) {
@@ -57,7 +67,8 @@ static void balance_rows(TileShape *shape, const Kernel *k, const Stage *s, bool
   const bool known = rows.batch < 0 && !is_cut(k, s, s->row);
   if (known && rows.count > 0) {
     const int64_t tiles = (rows.count + shape->rows - 1) / shape->rows;
-    shape->rows = (unsigned)((rows.count + tiles - 1) / tiles);
+    const unsigned even = fixed ? 0 : even_rows(shape, rows.count, tiles);
+    shape->rows = even ? even : (unsigned)((rows.count + tiles - 1) / tiles);
     shape->ragged = rows.count % shape->rows != 0;
   } else {
     shape->ragged = rows.batch >= 0 || rows.count % shape->rows || k->cut_unit % shape->rows || !k->cut_unit;
@@ -85,6 +96,7 @@ static int32_t lane_operand(const Stage *s) {
 #define DEPTH_OF_BATCH 512      /* where the depth is known when the code runs */
 #define PART_BYTES (16 << 10)   /* of a panel: half of the first cache */
 #define SUM_BYTES (1 << 20)     /* of sums left between parts */
+#define GROUP_DEPTH 16          /* places of an example at least: sums come and go with each group */
 
 /* Does it pay to lay out an operand that could be read in place? A narrow tile reads one line of memory a row of it;
  * rows a power of two apart then meet in few sets of the caches. */
@@ -154,6 +166,32 @@ static void choose_parts(TileShape *shape, const Target *t, const Stage *s, int6
   shape->sum_bytes = sums * shape->panels;
 }
 
+static bool any_groups(const Stage *s) {
+  for (uint32_t i = 0; i < s->loads.count; i++)
+    if (s->loads.data[i].at.grouped) return true;
+  for (uint32_t i = 0; i < s->stores.count; i++)
+    if (s->stores.data[i].at.grouped) return true;
+  return false;
+}
+
+/* Tiles of all rows and outer axes, each with a whole number of rows; -1: not known. */
+int64_t shape_all_tiles(const TileShape *shape, const Stage *s) {
+  int64_t count = (shape_rows(s).count + shape->rows - 1) / shape->rows;
+  for (int i = 0; i < s->par; i++)
+    if (s->axes[i].batch >= 0 || (i != s->row && i != s->row_outer && !mem_mul(count, s->axes[i].count, &count))) return -1;
+  return count;
+}
+
+/* Sums over examples in groups go group by group for all tiles: what is read of one stays in the second cache. */
+static void choose_group_parts(TileShape *shape, const Kernel *k, const Stage *s, unsigned lanes) {
+  int64_t inner;
+  const int64_t tiles = shape_all_tiles(shape, s), row = lanes * element_bytes(s, s->before);
+  if (s->order != ORDER_GROUPS || !inner_depth(s, &inner) || inner < GROUP_DEPTH || tiles < 2) return;
+  if (tiles > SUM_BYTES / row / shape->rows) return;
+  shape->parts = true, shape->limit = EXAMPLE_GROUP, shape->depth = EXAMPLE_GROUP * inner;
+  shape->sum_bytes = tiles * shape->rows * row;
+}
+
 static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, const Stage *s, unsigned lanes) {
   const int32_t expr = lane_operand(s);
   int64_t inner;
@@ -187,6 +225,7 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
                      .panels = 1,
                      .block = 8};
   if (!shape.vectors) choose_vectors(&shape, t, s, lanes, registers);
+  if (s->order == ORDER_GROUPS) shape.vectors = 1;
   if (shape.vectors > NEST_MAX_VECTORS) shape.vectors = NEST_MAX_VECTORS;
   if (!shape.rows) {
     shape.rows = rows_that_fit(t, registers, shape.vectors);
@@ -194,8 +233,9 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
   }
   if (shape.rows > NEST_MAX_ROWS) shape.rows = NEST_MAX_ROWS;
   while (shape.rows > 1 && shape.rows * shape.vectors > 60) shape.rows--;
-  choose_packing(&shape, t, k, s, lanes);
+  if (!any_groups(s)) choose_packing(&shape, t, k, s, lanes);
   balance_rows(&shape, k, s, o->tile_rows != 0);
+  choose_group_parts(&shape, k, s, lanes);
   if (shape.packed_rows >= 0)
     shape.row_bytes = shape.depth * shape.rows * shape.block * element_bytes(s, shape.packed_rows);
   return shape;

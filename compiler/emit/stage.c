@@ -67,8 +67,8 @@ static void reduce(Nest *n, Carry *carry, void *next) {
   void *after = (void *)(uintptr_t)(axis + 1);
   if (axis == end)
     reduce_inner(n, carry);
-  else if (axis + 1 == end && s->order == ORDER_LANES)
-    loop_lanes(n, axis, 1, carry, false, reduce, after);
+  else if ((axis + 1 == end && s->order == ORDER_LANES) || (axis == s->par && s->order == ORDER_GROUPS))
+    loop_lanes(n, axis, 1, carry, axis + 1 < end, reduce, after);
   else
     loop_axis(n, axis, carry, axis + 1 < end, reduce, after);
 }
@@ -138,7 +138,7 @@ static void reduce_all(Nest *n) {
   if (n->rest) reduce(n->rest, &carry, (void *)(uintptr_t)n->stage->par);
   if (n->sums) leave_sums(n, acc, carry.count);
   combine_finish(n, acc);
-  if (n->stage->order != ORDER_LANES) return;
+  if (n->stage->order == ORDER_SEQUENCE) return;
   n->vectors = 1; /* the lanes are gone */
   memset(n->mask, 0, sizeof n->mask);
 }
@@ -165,12 +165,17 @@ void stage_point(Nest *n) {
   nest_close(n);
 }
 
-/* The par axes from number `next` of the loop order on: as given, but the lane axis last. */
+/* The par axes from number `next` of the loop order on: as given, but the lane axis last, or, where its examples lie in
+ * groups, first. */
 static void par_loops(Nest *n, Carry *carry, void *next) {
   const Stage *s = n->stage;
   unsigned axis = (unsigned)(uintptr_t)next;
   const bool inside = n->lane >= n->kernel->block && n->lane < s->par;
   void *after = (void *)(uintptr_t)(axis + 1);
+  if (n->grouped && inside && !(n->open & AXIS_BIT(n->lane))) {
+    loop_lanes(n, (unsigned)n->lane, 1, carry, true, par_loops, next);
+    return;
+  }
   if (axis < s->par && inside && axis == (unsigned)n->lane) {
     par_loops(n, carry, after);
     return;
@@ -179,7 +184,7 @@ static void par_loops(Nest *n, Carry *carry, void *next) {
     loop_axis(n, axis, carry, true, par_loops, after);
     return;
   }
-  if (axis == s->par && inside) {
+  if (axis == s->par && inside && !n->grouped) {
     loop_lanes(n, (unsigned)n->lane, n->wide, carry, s->combine != COMBINE_NONE, par_loops, after);
     return;
   }

@@ -147,7 +147,7 @@ static void open_par_axes(Nest *in, const Params *p, bool row) {
   nest_open(in, AXIS_STAGE, NULL, true);
   for (unsigned i = 0; i < s->par; i++)
     if ((int)i != s->row && (int)i != s->row_outer && (int)i != s->lane) nest_open(in, i, p->index[i], true);
-  nest_open(in, (unsigned)s->lane, p->index[s->lane], true);
+  if (s->lane < s->par) nest_open(in, (unsigned)s->lane, p->index[s->lane], true);
   if (row && s->row_outer >= 0) nest_open(in, (unsigned)s->row_outer, p->index[s->row_outer], true);
   if (row) nest_open(in, (unsigned)s->row, p->index[s->row], true);
 }

@@ -109,13 +109,17 @@ static void all_rows(const Columns *c, Range r) {
   e_loop_end(e, &l, NULL);
 }
 
+static Range rows_of(Nest *n) {
+  if (n->row_outer < 0) return range_axis(n, (unsigned)n->row);
+  const int64_t all = shape_rows(n->stage).count;
+  return (Range){e_i64(n->e, 0), e_i64(n->e, all), all, all, 0};
+}
+
 /* Part by part of the first red axis, where it is long. */
 static void block_of_columns(const Columns *c) {
   Nest *n = c->t->n;
   Emit *e = n->e;
-  const bool pairs = n->row_outer >= 0;
-  const int64_t all = shape_rows(n->stage).count;
-  const Range r = pairs ? (Range){e_i64(e, 0), e_i64(e, all), all, all, 0} : range_axis(n, (unsigned)n->row);
+  const Range r = rows_of(n);
   if (!c->t->shape.parts) {
     all_rows(c, r);
     return;
@@ -200,8 +204,73 @@ static void outer_axes(Nest *n, Carry *carry, void *data) {
     all_columns(data);
 }
 
+/* Examples in groups, in the lanes; nothing is laid out. */
+typedef struct {
+  Tile *t;
+  V from, to; /* the part of the summed examples, or NULL */
+} Groups;
+
+/* Where the sums of the tile that begins at `row` are left: tile by tile, in the order of the loops over whole axes. */
+static V group_sums(const Groups *g, V row) {
+  const Nest *n = g->t->n;
+  const TileShape *shape = &g->t->shape;
+  Emit *e = n->e;
+  if (!shape->parts) return NULL;
+  V tile = e_i64(e, 0);
+  for (int i = 0; i < n->stage->par; i++)
+    if (i != n->row && i != n->row_outer) tile = i64_add(e, i64_mul(e, tile, n->stage->axes[i].count), n->index[i]);
+  const int64_t tiles = (shape_rows(n->stage).count + shape->rows - 1) / shape->rows;
+  tile = i64_add(e, i64_mul(e, tile, tiles), LLVMBuildUDiv(e->b, row, e_i64(e, shape->rows), ""));
+  LLVMTypeRef type = expr_type(e, n->stage->acc_type);
+  V sums = e_gep(e, e->i8, n->scratch, e_i64(e, shape->panel_bytes + shape->row_bytes));
+  return e_gep(e, type, sums, i64_mul(e, tile, (int64_t)shape->rows * n->lanes));
+}
+
+/* The other axes, and tiles of rows. */
+static void grouped_axes(Nest *n, Carry *carry, void *data) {
+  const Groups *g = data;
+  Emit *e = n->e;
+  unsigned axis = n->kernel->block;
+  while (axis < n->stage->par && (n->open & AXIS_BIT(axis) || (int)axis == n->row || (int)axis == n->row_outer)) axis++;
+  if (axis < n->stage->par) {
+    loop_axis(n, axis, carry, false, grouped_axes, data);
+    return;
+  }
+  const Range r = rows_of(n);
+  V all = e_i64(e, g->t->shape.rows);
+  Loop l;
+  e_loop_begin(e, &l, r.from, r.to, all, NULL, 0, r.count > 0);
+  V rows = g->t->shape.ragged ? i64_min(e, LLVMBuildSub(e->b, r.to, l.i, ""), all) : all;
+  tile_call(g->t, &(TileCall){l.i, rows, NULL, NULL, g->from, g->to, group_sums(g, l.i)});
+  e_loop_end(e, &l, NULL);
+}
+
+/* Summed: a group after the other, and in each all tiles. */
+static void sum_groups(Tile *t) {
+  Nest *n = t->n;
+  Emit *e = n->e;
+  Carry none = {NULL, 0};
+  Groups g = {t, NULL, NULL};
+  Loop l;
+  if (!t->shape.parts) {
+    grouped_axes(n, &none, &g);
+    return;
+  }
+  V end = nest_extent(n, n->stage->axes[n->stage->par]), step = e_i64(e, t->shape.limit);
+  e_loop_begin(e, &l, e_i64(e, 0), end, step, NULL, 0, true); /* a sum of nothing is 0, and is stored */
+  g.from = l.i, g.to = i64_min(e, i64_add(e, l.i, step), end);
+  grouped_axes(n, &none, &g);
+  e_loop_end(e, &l, NULL);
+}
+
 void tile_emit(Nest *n) {
   Tile t = tile_open(n);
   Carry none = {NULL, 0};
-  outer_axes(n, &none, &t);
+  Groups g = {&t, NULL, NULL};
+  if (n->stage->order == ORDER_GROUPS)
+    sum_groups(&t);
+  else if (n->grouped && n->lane < n->stage->par)
+    loop_lanes(n, (unsigned)n->lane, t.shape.vectors, &none, false, grouped_axes, &g);
+  else
+    outer_axes(n, &none, &t);
 }

@@ -1,5 +1,5 @@
-/* fuse.h: what the parts of the scheduler share. The order: decide what is kept in memory (keep.c), form stages
- * (form.c), write out their expressions and loads (nest.c), put stages into kernels (group.c), order kernels into
+/* fuse.h: what the parts of the scheduler share. The order: decide what is kept in memory (keep.c) and how it lies there
+ * (layout.c), form stages (form.c), write out their expressions and loads (nest.c), put stages into kernels (group.c), order kernels into
  * phases (phase.c), plan memory (plan.c), choose strategies (strategy.c). A later step never undoes an earlier one. */
 #ifndef GRADC_FUSE_H
 #define GRADC_FUSE_H
@@ -71,6 +71,7 @@ typedef struct {
   const Graph *g;
   const Machine *machine;
   uint32_t *uses;       /* live users of each node */
+  bool *grouped;        /* … with 16 examples side by side (layout.c) */
   bool *kept;           /* the node's value goes to memory (or may: if no other stage reads it, it does not) */
   uint32_t *inline_size; /* operations that computing the node where it is read costs */
   uint32_t *inline_leaves; /* … and the values in memory that it reads, with repetitions */
@@ -95,6 +96,9 @@ void keep_decide(Fuse *f);
 /* The node below a chain of views that a load can follow: kept, a slot, or what the views stand on. */
 bool view_is_affine(const Fuse *f, Node n);
 
+/* layout.c: after keep_decide. */
+void layout_choose(Fuse *f);
+
 /* form.c */
 void form_stages(Fuse *f);
 /* Does stage a depend on stage b (or is it b)? */
@@ -109,6 +113,8 @@ int32_t form_making(const Fuse *f, Node n, int32_t loop);
 /* nest.c */
 void nest_build(Fuse *f, Form *form);
 Affine affine_memory(const Fuse *f, const Dims *dims, const IndexMap *map, bool slot);
+/* … and the same in n's buffer, whose examples may lie in groups. `dims`: n's, or of what it is read as. */
+Affine affine_of_node(const Fuse *f, Node n, const Dims *dims, const IndexMap *map);
 /* The place in memory of a carry's element: `slot` 0, 1, or -1: the one that this round reads, -2: that it writes. */
 Affine affine_carry(const Fuse *f, Node carry, const Dims *dims, const IndexMap *map, int slot);
 /* … and of a stack's element in this round; `map`: of the stacked value. */

@@ -40,7 +40,11 @@ typedef struct {
   int64_t offset;
   int64_t stride[KERNEL_MAX_AXES];
   int8_t batch[KERNEL_MAX_AXES]; /* -1: none */
+  uint8_t grouped;               /* 1 + an axis: its index i gives stride * (i - i mod 16) + i mod 16, as of a buffer whose
+                                    examples lie in groups, 16 of them side by side; 0: none */
 } Affine;
+
+#define EXAMPLE_GROUP 16
 
 /* value(Affine) must lie in 0 .. (limit - 1) * step and be a multiple of step; else the load gives 0. */
 typedef struct {
@@ -95,8 +99,10 @@ typedef enum {
 
 typedef enum {
   ORDER_SEQUENCE, /* red axes in order, outer to inner, one chain for each output: the lanes (if any) are outputs */
-  ORDER_LANES     /* the innermost red axis runs in the logical lanes (16 for 4-byte, 8 for 8-byte types): element i of it
+  ORDER_LANES,    /* the innermost red axis runs in the logical lanes (16 for 4-byte, 8 for 8-byte types): element i of it
                      goes to lane i mod lanes, rows of lanes and outer red axes in order; then the tree 8+8, 4+4, 2+2, 1+1 */
+  ORDER_GROUPS    /* the same with the outermost red axis in the lanes: for each lane its indices in order, inner axes in
+                     order for each; then the tree */
 } Order;
 
 typedef struct {

@@ -40,7 +40,7 @@ bool affine_equal(const Affine *a, const Affine *b) {
   if (a->offset != b->offset) return false;
   for (int i = 0; i < KERNEL_MAX_AXES; i++)
     if (a->stride[i] != b->stride[i] || (a->stride[i] && a->batch[i] != b->batch[i])) return false;
-  return true;
+  return a->grouped == b->grouped;
 }
 
 static bool map_equal(const IndexMap *a, const IndexMap *b) {
@@ -96,6 +96,24 @@ Affine affine_memory(const Fuse *f, const Dims *dims, const IndexMap *map, bool 
     affine_add(f, &a, &map->index[i], stride, inner);
     inner = (int8_t)(DIM_BATCH - dims->dims[i]);
   }
+  return a;
+}
+
+Affine affine_of_node(const Fuse *f, Node n, const Dims *dims, const IndexMap *map) {
+  Affine a = affine_memory(f, dims, map, node_prim(f->g, n) == P_SLOT);
+  if (!f->grouped[n.id]) return a;
+  for (uint32_t i = 0; i < dims->rank; i++) {
+    if (!dim_is_batch(dims->dims[i])) continue;
+    const Affine *example = &map->index[i];
+    for (uint32_t k = 0; k < KERNEL_MAX_AXES; k++) {
+      const Affine own = affine_axis(k);
+      if (affine_equal(example, &own)) a.grouped = (uint8_t)(k + 1);
+    }
+  }
+  if (!a.grouped) DIAG_BUG(f->s->session, node_data(f->g, n)->span, "examples in groups are read another way");
+  a.offset *= EXAMPLE_GROUP;
+  for (uint32_t k = 0; k < KERNEL_MAX_AXES; k++)
+    if (k + 1 != a.grouped) a.stride[k] *= EXAMPLE_GROUP;
   return a;
 }
 
@@ -187,7 +205,7 @@ static int32_t load_at(Nest *b, Node n, const Dims *dims, const IndexMap *map, A
 /* A load of node n (kept, or a slot), dense in memory with `dims`, at `map`. */
 static int32_t make_load(Nest *b, Node n, const Dims *dims, const IndexMap *map) {
   if (node_prim(b->f->g, n) == P_CARRY) return load_at(b, n, dims, map, affine_carry(b->f, n, dims, map, -1));
-  return load_at(b, n, dims, map, affine_memory(b->f, dims, map, node_prim(b->f->g, n) == P_SLOT));
+  return load_at(b, n, dims, map, affine_of_node(b->f, n, dims, map));
 }
 
 static int32_t load_at(Nest *b, Node n, const Dims *dims, const IndexMap *map, Affine at) {
@@ -418,6 +436,13 @@ static uint32_t add_red(Nest *b, int64_t dim) {
   return axis;
 }
 
+/* Are examples that lie in groups summed over, outermost? */
+static bool sums_groups(const Nest *b) {
+  for (uint32_t i = 0; i < b->stage->loads.count; i++)
+    if (b->stage->loads.data[i].at.grouped == b->stage->par + 1) return b->stage->red;
+  return false;
+}
+
 static void build_reduction(Nest *b, Node n) {
   const Graph *g = b->f->g;
   const Node in = node_in(g, n, 0);
@@ -438,6 +463,7 @@ static void build_reduction(Nest *b, Node n) {
     if (table[i].prim == node_prim(g, n)) b->stage->combine = (uint8_t)table[i].combine;
   b->stage->order = last ? ORDER_LANES : ORDER_SEQUENCE;
   b->stage->before = eval(b, in, &map);
+  if (b->stage->combine == COMBINE_ADD && sums_groups(b)) b->stage->order = ORDER_GROUPS;
 }
 
 /* The sum over the taps of what each window gives; lower.c has made the stride 1. */
@@ -477,7 +503,7 @@ static void build_contraction(Nest *b, Node n) {
     *(side ? &b->stage->before2 : &b->stage->before) = eval(b, in, &map);
   }
   b->stage->combine = COMBINE_FMA;
-  b->stage->order = ORDER_SEQUENCE;
+  b->stage->order = sums_groups(b) ? ORDER_GROUPS : ORDER_SEQUENCE;
 }
 
 static void build_nodes(Nest *b) {
@@ -512,7 +538,8 @@ static void store_placed(Nest *b, uint32_t buffer, const Dims *dims, const int64
     affine_add(b->f, &map.index[i], &b->identity.index[i], step ? step[i] : 1, -1);
     map.index[i].offset += start ? start[i] : 0;
   }
-  const Affine at = affine_memory(b->f, dims, &map, b->f->s->buffers.data[buffer].is_slot);
+  const Buffer *to = &b->f->s->buffers.data[buffer];
+  const Affine at = to->is_slot ? affine_memory(b->f, dims, &map, true) : affine_of_node(b->f, to->node, dims, &map);
   add_store(b, buffer, &at, value);
 }
 

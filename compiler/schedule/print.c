@@ -13,7 +13,8 @@ static void print_affine(const Affine *a, Text *out) {
   bool any = false;
   for (int i = 0; i < KERNEL_MAX_AXES; i++) {
     if (!a->stride[i]) continue;
-    text_printf(out, "%s%lld%s*i%d", any ? " + " : "", (long long)a->stride[i], a->batch[i] >= 0 ? "*batch" : "", i);
+    text_printf(out, "%s%lld%s*i%d%s", any ? " + " : "", (long long)a->stride[i], a->batch[i] >= 0 ? "*batch" : "", i,
+                a->grouped == i + 1 ? " by 16" : "");
     any = true;
   }
   if (a->offset || !any) text_printf(out, "%s%lld", any ? " + " : "", (long long)a->offset);
@@ -42,6 +43,7 @@ static void print_expr(const Stage *s, int32_t i, Text *out) {
 
 static void print_stage(const Stage *s, uint32_t number, Text *out) {
   static const char *const combines[] = {"", "sum", "fma", "product", "max", "min", "argmax", "scatter"};
+  static const char *const orders[] = {"in order", "in lanes, then a tree", "in lanes of the outermost axis, then a tree"};
   text_printf(out, "    stage %u: par [", number);
   for (int i = 0; i < s->par; i++) text_add(out, i ? ", " : ""), print_extent(&s->axes[i], out);
   text_add(out, "] red [");
@@ -62,9 +64,9 @@ static void print_stage(const Stage *s, uint32_t number, Text *out) {
     print_expr(s, (int32_t)i, out);
     text_add(out, "\n");
   }
-  if (s->combine == COMBINE_FMA) text_printf(out, "      acc = fma(x%d, x%d, acc) in order\n", s->before, s->before2);
+  if (s->combine == COMBINE_FMA) text_printf(out, "      acc = fma(x%d, x%d, acc) %s\n", s->before, s->before2, orders[s->order]);
   else if (s->combine == COMBINE_SCATTER) text_add(out, "      added up place by place, in order\n");
-  else if (s->combine) text_printf(out, "      acc = %s of x%d, %s\n", combines[s->combine], s->before, s->order == ORDER_LANES ? "in lanes, then a tree" : "in order");
+  else if (s->combine) text_printf(out, "      acc = %s of x%d, %s\n", combines[s->combine], s->before, orders[s->order]);
   for (uint32_t i = 0; i < s->stores.count; i++) {
     text_printf(out, "      op%u[", s->stores.data[i].operand);
     print_affine(&s->stores.data[i].at, out);

@@ -100,7 +100,8 @@ static void store_results(Fuse *f) {
 static void store_node(Fuse *f, Form *t, Node n, uint32_t buffer) {
   const Dims *dims = node_dims(f->g, n);
   const IndexMap map = identity_of(f, n);
-  const Affine at = affine_memory(f, dims, &map, f->s->buffers.data[buffer].is_slot);
+  const bool slot = f->s->buffers.data[buffer].is_slot;
+  const Affine at = slot ? affine_memory(f, dims, &map, true) : affine_of_node(f, n, dims, &map);
   vec_push(&t->stage.stores, ((Store){.at = at, .value = node_expr(t, n)}));
   vec_push(&t->store_buffers, buffer);
 }
@@ -145,7 +146,7 @@ static bool is_row_value(Fuse *f, const Form *reader, uint32_t load, const Group
     return false;
   IndexMap own = {.rank = (uint8_t)g->row_rank};
   for (uint32_t i = 0; i < own.rank; i++) own.index[i] = affine_axis(i);
-  const Affine at = affine_memory(f, node_dims(f->g, a->node), &own, false);
+  const Affine at = affine_of_node(f, a->node, node_dims(f->g, a->node), &own);
   return affine_equal(&at, &reader->stage.loads.data[load].at);
 }
 
@@ -327,7 +328,7 @@ static Fuse *fuse_new(Schedule *s, const Machine *machine) {
   const Graph *g = s->graph;
   Fuse *f = mem_zero(1, sizeof *f);
   const uint32_t n = g->nodes.count;
-  *f = (Fuse){.s = s, .g = g, .machine = machine, .uses = mem_zero(n, 4), .kept = mem_zero(n, 1), .inline_size = mem_zero(n, 4),
+  *f = (Fuse){.s = s, .g = g, .machine = machine, .uses = mem_zero(n, 4), .kept = mem_zero(n, 1), .grouped = mem_zero(n, 1), .inline_size = mem_zero(n, 4),
               .inline_leaves = mem_zero(n, 4), .costly = mem_zero(n, 1), .form_of = mem_alloc(n * 4), .form_count = mem_zero(n, 4), .buffer_of = mem_alloc(n * 4),
               .slot_buffer = mem_alloc(((size_t)g->slots.count + 1) * 4), .read_elsewhere = mem_zero(n, 1)};
   f->loops = loops_find(g);
@@ -348,7 +349,7 @@ static void fuse_free(Fuse *f) {
   }
   for (uint32_t i = 0; i < f->groups.count; i++) vec_free(&f->groups.data[i].forms), vec_free(&f->groups.data[i].deps);
   vec_free(&f->forms), vec_free(&f->groups);
-  free(f->uses), free(f->kept), free(f->inline_size), free(f->inline_leaves), free(f->costly), free(f->form_of), free(f->form_count);
+  free(f->uses), free(f->kept), free(f->grouped), free(f->inline_size), free(f->inline_leaves), free(f->costly), free(f->form_of), free(f->form_count);
   loops_free(&f->loops);
   free(f->loop_begin), free(f->loop_end);
   free(f->buffer_of), free(f->slot_buffer), free(f->read_elsewhere), free(f->mark);
@@ -361,6 +362,7 @@ Schedule *schedule_graph(Session *session, const Graph *graph, const Machine *ma
   s->graph = graph;
   Fuse *f = fuse_new(s, machine);
   keep_decide(f);
+  layout_choose(f);
   form_stages(f);
   for (uint32_t i = 0; i < f->forms.count; i++) nest_build(f, &f->forms.data[i]);
   write_slots(f);

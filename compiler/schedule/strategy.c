@@ -23,6 +23,7 @@ static void drop_axis(Affine *a, void *arg) {
   for (uint32_t i = axis; i + 1 < KERNEL_MAX_AXES; i++) a->stride[i] = a->stride[i + 1], a->batch[i] = a->batch[i + 1];
   a->stride[KERNEL_MAX_AXES - 1] = 0;
   a->batch[KERNEL_MAX_AXES - 1] = -1;
+  a->grouped -= a->grouped > axis + 1;
 }
 
 static void remove_axis(Stage *s, uint32_t axis) {
@@ -43,6 +44,7 @@ typedef struct {
 static void check_merge(Affine *a, void *arg) {
   Merge *m = arg;
   const uint32_t i = m->axis;
+  if (a->grouped == i + 1 || a->grouped == i + 2) m->ok = false;
   if (!a->stride[i] && !a->stride[i + 1]) return;
   if (a->stride[i] != a->stride[i + 1] * m->inner.count) m->ok = false;
   if (m->inner.batch >= 0 ? (a->batch[i] != m->inner.batch || a->batch[i + 1] >= 0) : a->batch[i] != a->batch[i + 1]) m->ok = false;
@@ -87,7 +89,8 @@ void axes_simplify(Kernel *k) {
     /* The first axis is the one that is cut: it stays by itself. Reductions in lanes keep their last axis, so that the
      * order of the sum follows from the graph's shapes. */
     for (uint32_t i = block ? block : 1; i + 1 < (uint32_t)s->par + s->red;) {
-      const bool crosses = i + 1 == s->par || i < block;
+      const bool summed = i + 1 < s->par && s->combine != COMBINE_NONE && s->order == ORDER_GROUPS; /* choose_summed_rows */
+      const bool crosses = i + 1 == s->par || i < block || summed;
       if (crosses || !try_merge(s, i)) i++;
     }
     if (!block && s->par == 0)
@@ -162,10 +165,42 @@ static void choose_rows(Stage *s, const Load *lane, const Load *row) {
   s->row = (int8_t)near, s->row_outer = (int8_t)(pairs ? outer : -1);
 }
 
+/* The axis whose examples lie in groups: 16 lanes of it adjoin. */
+static int grouped_axis(const Stage *s) {
+  for (uint32_t i = 0; i < s->loads.count; i++)
+    if (s->loads.data[i].at.grouped) return s->loads.data[i].at.grouped - 1;
+  for (uint32_t i = 0; i < s->stores.count; i++)
+    if (s->stores.data[i].at.grouped) return s->stores.data[i].at.grouped - 1;
+  return -1;
+}
+
+/* Does the axis go over the same places as an inner axis that is summed? Then neighbouring rows read the same lines. */
+static bool slides(const Stage *s, const Load *l, int axis) {
+  for (int i = s->par + 1; i < s->par + s->red; i++)
+    if (l->at.stride[i] == l->at.stride[axis]) return true;
+  return false;
+}
+
+/* Rows of a contraction whose lanes are summed: outputs of the one operand alone; the nearest taps of a window, else the
+ * longest axis. */
+static void choose_summed_rows(Stage *s) {
+  bool sliding = false;
+  const Load *a = operand_load(s, s->before), *b = operand_load(s, s->before2);
+  s->lane = (int8_t)s->par;
+  s->reason = "examples in the lanes, summed";
+  for (int i = 0; a && b && i < s->par; i++)
+    if (!a->at.stride[i] != !b->at.stride[i] && s->axes[i].batch < 0) {
+      const bool near = s->axes[i].count > 2 && slides(s, a->at.stride[i] ? a : b, i);
+      if (s->row < 0 || near > sliding || (near == sliding && s->axes[i].count >= s->axes[s->row].count))
+        s->row = (int8_t)i, sliding = near;
+    }
+}
+
 /* The lanes run along the output axis that is contiguous and belongs to one operand alone. */
 static void choose_tile(Stage *s) {
   const Load *a = operand_load(s, s->before), *b = operand_load(s, s->before2);
-  s->lane = (int8_t)lane_of_stores(s, 0);
+  const int group = grouped_axis(s);
+  s->lane = (int8_t)(group >= 0 && group < s->par ? group : lane_of_stores(s, 0));
   if (!a || !b || s->lane < 0) {
     s->reason = "no plain operands: one output at a time";
     return;
@@ -173,7 +208,7 @@ static void choose_tile(Stage *s) {
   s->swapped = a->at.stride[s->lane] != 0;
   const Load *lane = s->swapped ? a : b, *row = s->swapped ? b : a;
   choose_rows(s, lane, row);
-  s->pack = lane->at.stride[s->lane] != 1 || lane->at.batch[s->lane] >= 0;
+  s->pack = group != s->lane && (lane->at.stride[s->lane] != 1 || lane->at.batch[s->lane] >= 0);
   s->reason = s->row < 0 ? "one row: the lanes alone" : s->pack ? "lanes are strided in memory: copied panel by panel" : "lanes are contiguous: nothing copied";
 }
 
@@ -181,9 +216,13 @@ void strategy_choose(Kernel *k) {
   for (uint32_t j = 0; j < k->stages.count; j++) {
     Stage *s = &k->stages.data[j];
     s->lane = s->row = s->row_outer = -1;
-    if (s->combine == COMBINE_FMA) choose_tile(s);
+    const int group = grouped_axis(s);
+    if (s->combine == COMBINE_FMA && s->order == ORDER_GROUPS) choose_summed_rows(s);
+    else if (s->combine == COMBINE_FMA) choose_tile(s);
+    else if (s->combine != COMBINE_NONE && s->order == ORDER_GROUPS) s->lane = (int8_t)s->par;
     else if (s->combine == COMBINE_SCATTER) s->lane = (int8_t)lane_of_scatter(s);
     else if (s->combine != COMBINE_NONE && s->order == ORDER_LANES) s->lane = (int8_t)(s->par + s->red - 1);
+    else if (group >= k->block && group < s->par) s->lane = (int8_t)group;
     else s->lane = (int8_t)lane_of_stores(s, k->block);
     if (!s->reason) s->reason = s->lane < 0 ? "scalar" : s->lane >= s->par ? "row in the lanes" : "outputs in the lanes";
   }
@@ -191,13 +230,14 @@ void strategy_choose(Kernel *k) {
   k->cut = k->block || (k->stages.count == 1 && first->par) ? CUT_FIRST : CUT_NONE;
   if (k->cut == CUT_NONE) return;
   k->cut_extent = first->axes[0];
-  k->cut_unit = k->cut_extent.batch < 0 && first->lane == 0 ? 16 : 4;
+  const bool plain = first->lane != 0 && first->row != 0 && k->cut_extent.batch < 0 && k->cut_extent.count < 16;
+  k->cut_unit = plain ? 1 : first->lane == 0 && (k->cut_extent.batch < 0 || grouped_axis(first) == 0) ? 16 : 4;
 }
 
 /* ---- equality ---- */
 
 static uint64_t hash_affine(uint64_t h, const Affine *a) {
-  h = hash_mix(h, (uint64_t)a->offset);
+  h = hash_mix(h, (uint64_t)a->offset + ((uint64_t)a->grouped << 56));
   for (int i = 0; i < KERNEL_MAX_AXES; i++)
     if (a->stride[i]) h = hash_mix(hash_mix(h, (uint64_t)i << 8 | (uint8_t)a->batch[i]), (uint64_t)a->stride[i]);
   return h;
