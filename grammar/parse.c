@@ -1,6 +1,8 @@
 /* parse.c: see parse.h. Text -> tokens (gradc.l, scan.c) -> tokens in order (tokens.c) -> tree (gradc.y, build.c). */
 #include "parse.h"
 
+#include <string.h>
+
 #include "gradc.tab.h"
 #include "parser.h"
 
@@ -31,7 +33,12 @@ static void sort_diags(Session *s, Diag *last) {
 }
 
 Ast parse_source(Session *s, Tree *tree, const Source *source) {
-  Parser p = {.s = s, .tree = tree, .source = source};
+  const uint32_t mark = strncmp(source->text, "\xef\xbb\xbf", 3) ? 0 : 3; /* the byte order mark */
+  return parse_part(s, tree, source, mark, source->length);
+}
+
+Ast parse_part(Session *s, Tree *tree, const Source *source, uint32_t begin, uint32_t end) {
+  Parser p = {.s = s, .tree = tree, .source = source, .offset = begin, .end = end};
   Diag *last = s->last_diag;
   scan_check_utf8(&p);
   scan_text(&p);

@@ -41,6 +41,7 @@ typedef struct Parser {
   Tree *tree;
   const Source *source;
   uint32_t offset; /* the scanner's place */
+  uint32_t end;    /* where it stops */
   bool newline;    /* a newline was read since the last token */
   Tokens tokens;
   uint32_t at;        /* the token that the parser reads next */

@@ -175,8 +175,8 @@ static uint32_t utf8_length(const unsigned char *t, uint32_t left) {
 
 void scan_check_utf8(Parser *p) {
   const Source *source = p->source;
-  for (uint32_t i = 0, n; i < source->length; i += n) {
-    n = utf8_length((const unsigned char *)source->text + i, source->length - i);
+  for (uint32_t i = p->offset, n; i < p->end; i += n) {
+    n = utf8_length((const unsigned char *)source->text + i, p->end - i);
     if (n) continue;
     diag_error(p->s, "not-utf8", (Span){source->base + i, source->base + i + 1},
                "the file is not UTF-8 text: byte 0x%02x", (unsigned char)source->text[i]);

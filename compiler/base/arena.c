@@ -15,10 +15,14 @@ struct ArenaChunk {
   _Alignas(16) char data[];
 };
 
+enum { CHUNK_LEAST = 4 << 10, CHUNK_MOST = 64 << 10 };
+
 void *arena_alloc(Arena *arena, size_t size) {
   const size_t rounded = (size + 15) & ~(size_t)15;
   if (!arena->chunk || arena->chunk->size - arena->used < rounded) {
-    const size_t wanted = rounded > 65536 ? rounded : 65536;
+    /* Small at first: most arenas stay small, and fresh pages cost more than what is put into them. */
+    const size_t next = !arena->chunk ? CHUNK_LEAST : arena->chunk->size < CHUNK_MOST ? 2 * arena->chunk->size : CHUNK_MOST;
+    const size_t wanted = rounded > next ? rounded : next;
     ArenaChunk *chunk = mem_zero(1, sizeof *chunk + wanted);
     chunk->older = arena->chunk;
     chunk->size = wanted;

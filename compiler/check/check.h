@@ -16,9 +16,10 @@ typedef struct {
   Vec(uint32_t) imports;  /* files, without `as` */
 } FileScope;
 
-/* All definitions in scope: of the file, its imports and the library. */
+/* All definitions in scope: of the file, its imports, and those of the library that these can name. */
 typedef struct {
   Vec(Ast) definitions;  /* the file's own, its imports', the library's, in this order of precedence */
+  uint32_t library;      /* where the library's begin */
   Vec(Name) qualifiers;  /* of `import … as b`: b, else no name; one a definition */
   Map by_name;           /* name id -> index; the file's own hide the library's */
   bool incomplete;       /* an import could not be read: unknown names mean nothing */
@@ -41,8 +42,9 @@ void diag_unknown_argument(Session *s, const Tree *tree, Span at, const char *na
 /* The part of a span on its first line. */
 Span definition_line(const Session *s, Span span);
 
-/* Reads the imports of `file` (parsing them into `tree`) and the library, and fills `scope`. */
-void scope_build(Session *s, Tree *tree, Ast file, const char *path, Scope *scope);
+/* Reads the imports of `file` (parsing them into `tree`) and of the library what they name, and fills `scope`. `words`: other
+ * texts that may name definitions of the library, `count` of them. */
+void scope_build(Session *s, Tree *tree, Ast file, const char *path, const char *const *words, uint32_t count, Scope *scope);
 void scope_free(Scope *scope);
 /* True if nothing was wrong. Checks the definitions of `file` and of its imports. */
 bool check_file(Session *s, const Tree *tree, Ast file, const Scope *scope);

@@ -3,7 +3,7 @@
 
 #include "builtins.h"
 #include "check.h"
-#include "embedded.h"
+#include "library.h"
 #include "near.h"
 #include "parse.h"
 #include "warnings.h"
@@ -131,7 +131,25 @@ static void check_clashes(Reader *r, uint32_t file) {
   }
 }
 
-void scope_build(Session *s, Tree *tree, Ast file, const char *path, Scope *scope) {
+static void take_library(void *context, Ast root) { add_definitions(context, LIBRARY, root, (Name){0}); }
+
+/* What the files read so far and `words` name. */
+static void read_library(Reader *r, const char *const *words, uint32_t count) {
+  Library library;
+  library_open(&library);
+  for (uint32_t i = MAIN; i < r->scope->files.count; i++) {
+    const Source *source = r->scope->files.data[i].source;
+    if (source) library_want(&library, source->text, source->length);
+  }
+  for (uint32_t i = 0; i < count; i++) library_want(&library, words[i], strlen(words[i]));
+  const uint32_t errors = r->s->errors;
+  r->scope->library = r->scope->definitions.count;
+  library_read(&library, r->s, r->tree, take_library, r);
+  if (r->s->errors > errors) r->scope->incomplete = true;
+  library_close(&library);
+}
+
+void scope_build(Session *s, Tree *tree, Ast file, const char *path, const char *const *words, uint32_t count, Scope *scope) {
   Reader r = {.s = s, .tree = tree, .scope = scope};
   vec_push(&scope->files, ((FileScope){0})); /* the library's, filled last */
   vec_push(&r.trees, ((Ast){0}));
@@ -140,15 +158,7 @@ void scope_build(Session *s, Tree *tree, Ast file, const char *path, Scope *scop
   add_file(&r, here.source, file, path, (Name){0});
   for (uint32_t i = MAIN; i < scope->files.count; i++) read_imports(&r, i);
   for (uint32_t i = MAIN; i < scope->files.count; i++) check_clashes(&r, i);
-  for (size_t i = 0; embedded_files[i].path; i++) {
-    if (!embedded_files[i].length) continue;
-    const Source *source =
-        source_add(&s->sources, embedded_files[i].path, embedded_files[i].text, embedded_files[i].length, true);
-    const uint32_t errors = s->errors;
-    const Ast root = parse_source(s, tree, source);
-    if (s->errors > errors) scope->incomplete = true;
-    add_definitions(&r, LIBRARY, root, (Name){0});
-  }
+  read_library(&r, words, count);
   for (uint32_t d = 0; d < scope->definitions.count; d++) {
     const Name name = ast_node(tree, scope->definitions.data[d])->name;
     if (!scope->qualifiers.data[d].id && map_get(&scope->by_name, name.id, SCOPE_NONE) == SCOPE_NONE)
@@ -210,8 +220,13 @@ void scope_suggest(Session *s, const Tree *tree, const Scope *scope, Diag *d, Na
   }
   Vec(const char *) names = {0};
   for (uint32_t i = 0; i < count; i++) vec_push(&names, more[i]);
-  for (uint32_t i = 0; i < scope->definitions.count; i++)
+  for (uint32_t i = 0; i < scope->library; i++)
     vec_push(&names, name_text(&s->names, ast_node(tree, scope->definitions.data[i])->name));
+  Library library;
+  library_open(&library);
+  for (uint32_t i = 0; i < library.items.count; i++)
+    vec_push(&names, arena_text(&s->arena, library.items.data[i].name, library.items.data[i].length));
+  library_close(&library);
   for (uint32_t i = 0; i < BUILTIN_COUNT; i++) vec_push(&names, builtin_get((BuiltinId)i)->name);
   for (uint32_t i = 0; builtin_word_at(i); i++) vec_push(&names, builtin_word_at(i));
   const char *near = near_find(text, names.data, names.count);

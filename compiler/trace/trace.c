@@ -187,10 +187,19 @@ static void take_graph(Tracer *t, uint8_t index, Graph **to) {
   t->graphs[index] = NULL;
 }
 
+/* What is named outside of the files: by the command line, and the optimiser of a model that names none. */
+static void build_scope(Session *s, Tree *tree, Ast file, const char *path, const TraceOptions *options, Scope *scope) {
+  Vec(const char *) words = {0};
+  vec_push(&words, "adam");
+  for (uint32_t i = 0; i < options->override_count; i++) vec_push(&words, options->overrides[i].value);
+  scope_build(s, tree, file, path, words.data, words.count, scope);
+  vec_free(&words);
+}
+
 Program *trace_program(Session *s, Tree *tree, Ast file, const char *path, TraceOptions *options) {
   Scope scope = {0};
   if (s->errors) return NULL;
-  scope_build(s, tree, file, path, &scope);
+  build_scope(s, tree, file, path, options, &scope);
   const bool readable = !scope.incomplete;
   if (readable) check_file(s, tree, file, &scope);
   Program *program = mem_zero(1, sizeof *program);
