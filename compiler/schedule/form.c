@@ -156,6 +156,29 @@ static void place_parts(Fuse *f, Node n, FormKind kind, uint32_t count) {
   }
 }
 
+/* The stage of a round that makes all parts of a concat, and stores them side by side; or -1. */
+static int32_t home_of_parts(Fuse *f, Node n) {
+  const int32_t loop = loop_of(&f->loops, n), home = loop < 0 ? -1 : form_making(f, node_in(f->g, n, 0), loop);
+  if (home < 0 || node_attr(f->g, n)[0] == 0) return -1;
+  for (uint32_t i = 0; i < node_data(f->g, n)->count; i++) {
+    const Node in = node_in(f->g, n, i);
+    if (node_prim(f->g, in) == P_CONCAT || form_making(f, in, loop) != home) return -1;
+  }
+  if (f->forms.data[home].operands + 2 > FORM_MOST_OPERANDS) return -1;
+  f->forms.data[home].operands += 2;
+  return home;
+}
+
+static void place_concat(Fuse *f, Node n) {
+  const int32_t home = home_of_parts(f, n);
+  if (home < 0) {
+    place_parts(f, n, FORM_PART, node_data(f->g, n)->count);
+    return;
+  }
+  f->form_of[n.id] = home;
+  f->form_count[n.id] = 1;
+}
+
 /* Zeros, then the sums, which lie in the rows that the index names. The stage's par axes are the pairs and the rest. */
 static void place_scatter(Fuse *f, Node n) {
   const uint32_t pairs = (uint32_t)node_attr(f->g, n)[0];
@@ -280,7 +303,7 @@ void form_stages(Fuse *f) {
     } else if (p == P_LAST || p == P_STACK) {
       place_after_loop(f, n);
     } else if (p == P_CONCAT) {
-      place_parts(f, n, FORM_PART, node_data(g, n)->count);
+      place_concat(f, n);
     } else if (p == P_PAD && node_attr_count(g, n)) {
       bool gaps = false;
       for (uint32_t i = 0; i < node_rank(g, n); i++) gaps |= node_attr(g, n)[3 * i + 2] != 0;

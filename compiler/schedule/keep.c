@@ -105,6 +105,14 @@ static void keep_before_loop(Fuse *f, Node n) {
   }
 }
 
+/* Parts that a round computes and joins: a stage that makes them all stores each into its place (form.c). */
+static void keep_parts(Fuse *f, Node n) {
+  if (node_prim(f->g, n) != P_CONCAT || loop_of(&f->loops, n) < 0 || node_attr(f->g, n)[0] == 0) return;
+  for (uint32_t i = 0; i < node_data(f->g, n)->count; i++)
+    if (!node_has(f->g, node_in(f->g, n, i), K_ELEMENTWISE)) return;
+  for (uint32_t i = 0; i < node_data(f->g, n)->count; i++) f->kept[node_in(f->g, n, i).id] = true;
+}
+
 /* What the rounds leave: made by a stage, which stores it. */
 static void keep_results(Fuse *f, Node n) {
   if (node_prim(f->g, n) != P_LOOP && node_prim(f->g, n) != P_STACK) return;
@@ -184,7 +192,7 @@ void keep_decide(Fuse *f) {
     if (node_has(g, n, K_CONTRACTION))
       for (uint32_t i = 0; i < 2; i++) keep_operand(f, node_in(g, n, i));
     if (node_prim(g, n) == P_GATHER) keep_table(f, node_in(g, n, 0));
-    if (f->loops.list.count) keep_before_loop(f, n), keep_results(f, n);
+    if (f->loops.list.count) keep_before_loop(f, n), keep_results(f, n), keep_parts(f, n);
     if (node_prim(g, n) == P_RESHAPE && !view_is_affine(f, n)) f->kept[node_in(g, n, 0).id] = true;
   }
   for (uint32_t id = 1; id < g->nodes.count; id++) { /* what is cheaper kept */

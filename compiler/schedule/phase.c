@@ -47,9 +47,9 @@ static bool made_in(const Fuse *f, Node n, uint32_t group) {
 
 /* Does the stage that makes n store index i of its cut axis to index i of n's? */
 static bool stores_own_share(const Fuse *f, Node n) {
+  if (node_prim(f->g, n) == P_CONCAT) return node_attr(f->g, n)[0] != cut_axis(node_dims(f->g, n)); /* beside each other within a share */
   switch (f->forms.data[f->form_of[n.id]].kind) {
   case FORM_NODES: case FORM_COPY: return true;
-  case FORM_PART: return node_attr(f->g, n)[0] != cut_axis(node_dims(f->g, n)); /* beside each other within a share */
   default: return false;
   }
 }

@@ -68,6 +68,22 @@ static IndexMap identity_of(const Fuse *f, Node n) {
   return map;
 }
 
+/* What a stage computes of a node: itself, or the parts of a concat. `map`: where part i lies in the node. */
+static uint32_t piece_count(const Fuse *f, Node n) { return node_prim(f->g, n) == P_CONCAT ? node_data(f->g, n)->count : 1; }
+
+static Node piece_of(const Fuse *f, Node n, uint32_t i, IndexMap *map) {
+  *map = identity_of(f, n);
+  if (node_prim(f->g, n) != P_CONCAT) return n;
+  const int64_t axis = node_attr(f->g, n)[0];
+  for (uint32_t k = 0; k < i; k++) map->index[axis].offset += node_dims(f->g, node_in(f->g, n, k))->dims[axis];
+  return node_in(f->g, n, i);
+}
+
+static void add_store(Form *t, uint32_t buffer, Affine at, Node value) {
+  vec_push(&t->stage.stores, ((Store){.at = at, .value = node_expr(t, value)}));
+  vec_push(&t->store_buffers, buffer);
+}
+
 /* What a round hands on and what is stacked, by the stages that make it. */
 static void store_results(Fuse *f) {
   const Graph *g = f->g;
@@ -77,33 +93,34 @@ static void store_results(Fuse *f) {
       const Node carry = loop_carry(g, info, i), next = loop_next(g, info, i);
       const int32_t made = form_making(f, next, (int32_t)k);
       if (made < 0 || f->uses[info->token.id] == UINT32_MAX) continue;
-      const IndexMap map = identity_of(f, next);
-      const Affine at = affine_carry(f, carry, node_dims(g, next), &map, -2);
-      Form *t = &f->forms.data[made];
-      vec_push(&t->stage.stores, ((Store){.at = at, .value = node_expr(t, next)}));
-      vec_push(&t->store_buffers, schedule_buffer(f, carry));
+      for (uint32_t p = 0; p < piece_count(f, next); p++) {
+        IndexMap map;
+        const Node piece = piece_of(f, next, p, &map);
+        add_store(&f->forms.data[made], schedule_buffer(f, carry), affine_carry(f, carry, node_dims(g, next), &map, -2), piece);
+      }
     }
     for (uint32_t id = info->token.id + 1; id < g->nodes.count; id++) {
       const Node n = {id};
       if (node_prim(g, n) != P_STACK || f->uses[id] == UINT32_MAX || !node_is(node_in(g, n, 1), info->token)) continue;
       const int32_t made = form_making(f, node_in(g, n, 0), (int32_t)k);
       if (made < 0) continue;
-      const IndexMap map = identity_of(f, node_in(g, n, 0));
-      const Affine at = affine_stack(f, n, &map);
-      Form *t = &f->forms.data[made];
-      vec_push(&t->stage.stores, ((Store){.at = at, .value = node_expr(t, node_in(g, n, 0))}));
-      vec_push(&t->store_buffers, schedule_buffer(f, n));
+      for (uint32_t p = 0; p < piece_count(f, node_in(g, n, 0)); p++) {
+        IndexMap map;
+        const Node piece = piece_of(f, node_in(g, n, 0), p, &map);
+        add_store(&f->forms.data[made], schedule_buffer(f, n), affine_stack(f, n, &map), piece);
+      }
     }
   }
 }
 
 static void store_node(Fuse *f, Form *t, Node n, uint32_t buffer) {
-  const Dims *dims = node_dims(f->g, n);
-  const IndexMap map = identity_of(f, n);
   const bool slot = f->s->buffers.data[buffer].is_slot;
-  const Affine at = slot ? affine_memory(f, dims, &map, true) : affine_of_node(f, n, dims, &map);
-  vec_push(&t->stage.stores, ((Store){.at = at, .value = node_expr(t, n)}));
-  vec_push(&t->store_buffers, buffer);
+  const Dims *dims = node_dims(f->g, n);
+  for (uint32_t p = 0; p < piece_count(f, n); p++) {
+    IndexMap map;
+    const Node piece = piece_of(f, n, p, &map);
+    add_store(t, buffer, slot ? affine_memory(f, dims, &map, true) : affine_of_node(f, n, dims, &map), piece);
+  }
 }
 
 /* A value that becomes a slot's is stored there by its own stage where no reader comes too late, else by a copy at the end. */
@@ -140,7 +157,9 @@ static void write_slots(Fuse *f) {
 static bool is_row_value(Fuse *f, const Form *reader, uint32_t load, const Group *g) {
   const Access *a = &reader->accesses.data[load];
   const int32_t made = f->form_of[a->node.id];
-  if (made < 0 || f->forms.data[made].kernel != reader->kernel || f->forms.data[made].kind != FORM_NODES) return false;
+  if (made < 0 || f->forms.data[made].kernel != reader->kernel || f->forms.data[made].kind != FORM_NODES ||
+      node_prim(f->g, a->node) == P_CONCAT)
+    return false;
   if (g->forms.count < 2 || f->forms.data[made].shape.id != g->rows.id || reader->stage.loads.data[load].guard_count ||
       reader->stage.loads.data[load].gather)
     return false;
@@ -187,6 +206,12 @@ static void store_kept(Fuse *f) {
     if (t->anchor.id && f->read_elsewhere[t->anchor.id]) store_node(f, t, t->anchor, schedule_buffer(f, t->anchor));
     for (uint32_t k = 0; k < t->nodes.count; k++)
       if (f->read_elsewhere[t->nodes.data[k].id]) store_node(f, t, t->nodes.data[k], schedule_buffer(f, t->nodes.data[k]));
+  }
+  for (uint32_t id = 1; id < f->g->nodes.count; id++) { /* parts side by side, where one stage makes them all */
+    const Node n = {id};
+    if (node_prim(f->g, n) != P_CONCAT || !f->read_elsewhere[id] || f->form_of[id] < 0) continue;
+    Form *t = &f->forms.data[f->form_of[id]];
+    if (t->kind == FORM_NODES) store_node(f, t, n, schedule_buffer(f, n));
   }
 }
 

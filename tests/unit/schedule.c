@@ -168,6 +168,42 @@ static void test_overwritten_rows(void **state) {
   session_free(&s);
 }
 
+static bool has_launch(const Schedule *s, const char *title) {
+  for (uint32_t i = 0; i < s->launches.count; i++)
+    if (!strcmp(s->launches.data[i].title, title)) return true;
+  return false;
+}
+
+/* A round's h' = concat(tanh(h), sin(h), h * x) W, with the concat stacked and handed on: the stage that makes the parts
+ * stores them side by side, for the product, the stack and the next round, and nothing is copied. */
+static void test_parts_of_a_round(void **state) {
+  Session s = {0};
+  Graph *g = graph_new(&s, TYPE_F64);
+  const Node x = build_slot(g, mg_slot(g, SLOT_INPUT, "x", TYPE_F64, shape_of(g, &(Dims){3, {DIM_BATCH, 5, 4}})));
+  const Node w = build_slot(g, mg_slot(g, SLOT_PARAM, "w", TYPE_F64, mg_shape(g, 2, 12, 4)));
+  const uint32_t loop = build_loop_number(g);
+  const Node start = build_broadcast_to(g, build_const(g, TYPE_F64, 0.5), mg_shape(g, 2, DIM_BATCH, 4));
+  const Node none = build_broadcast_to(g, build_const(g, TYPE_F64, 0), mg_shape(g, 2, DIM_BATCH, 12));
+  const Node h = build_carry(g, loop, 0, start), before = build_carry(g, loop, 1, none), xt = build_item(g, loop, x, 1, false);
+  const Node sum = build_add(g, h, build_slice(g, before, (const int64_t[]){0, DIM_BATCH, 1, 3, 4, 1}));
+  const Node parts[] = {build_unary(g, P_TANH, sum), build_unary(g, P_SIN, sum), build_mul(g, sum, xt)};
+  const Node all = build_concat(g, parts, 3, 1);
+  const Node next[] = {build_contract(g, all, w, 0, NULL, NULL, 1, (const int64_t[]){1}, (const int64_t[]){0}), all};
+  const Node token = build_loop(g, loop, 5, (const Node[]){h, before}, next, 2);
+  graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "stacked", .node = build_stack(g, all, token, 1, false)});
+  graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "last", .node = build_last(g, token, 0)});
+  double **slots = make_slots(g, 6, 2);
+  const InterpInput input = {.slots = (const double *const *)slots, .batch = {6}};
+  check_graph(g, &input, 1e-12, 0);
+  Graph *lowered = schedule_lower(g);
+  Schedule *schedule = schedule_graph(&s, lowered, &machine);
+  assert_false(has_launch(schedule, "concat") || has_launch(schedule, "stack") || has_launch(schedule, "carry"));
+  schedule_free(schedule);
+  free_slots(g, slots);
+  graph_free(lowered), graph_free(g);
+  session_free(&s);
+}
+
 static void test_random_graphs(void **state) {
   const char *only = getenv("SEED");
   const uint64_t most = getenv("GRADC_LONG") ? 20000 : 400;
@@ -190,6 +226,6 @@ static void test_random_graphs(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_momentum_step), cmocka_unit_test(test_adam_step), cmocka_unit_test(test_extents_of_one),
-                                     cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_random_graphs)};
+                                     cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_parts_of_a_round), cmocka_unit_test(test_random_graphs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
