@@ -19,4 +19,30 @@ typedef struct {
 typedef Vec(LinearPair) LinearPairs;
 void facts_linear(const Graph *g, const uint32_t *uses, LinearPairs *out);
 
+/* ---- still.c ---- */
+
+/* Why a derivative is 0 whatever the values are, though there is a way. */
+typedef enum {
+  STILL_NOT,
+  STILL_STOPPED,  /* by stop_gradient */
+  STILL_STEP,     /* floor, round, sign: flat between their steps */
+  STILL_DISCRETE, /* a comparison, an index, an integer */
+  STILL_BRANCH,   /* a side of an `if` that is never taken */
+  STILL_BOUND,    /* a side of max or min that is never the one */
+  STILL_ZERO,     /* times 0 */
+  STILL_CENTRED   /* what it adds is the same along axes whose mean is subtracted, or that a softmax is taken over */
+} StillKind;
+typedef struct {
+  StillKind kind;
+  Node at;        /* where */
+} Still;
+
+struct Ranges;
+/* What is found out once about the ways that lead to `root`. */
+typedef struct FactsLive FactsLive;
+FactsLive *facts_live_new(const struct Ranges *ranges, Node root);
+void facts_live_free(FactsLive *live);
+/* Why the derivative of the root by `x` is 0; STILL_NOT: it need not be, or the root does not depend on x at all. */
+Still facts_still(const FactsLive *live, Node x);
+
 #endif

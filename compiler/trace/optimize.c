@@ -446,13 +446,11 @@ void train_trace(Tracer *t, Node total) {
   if (!whole_setting(t, "every", 1, &t->every)) t->every = 1;
   for (uint32_t i = 0; i < count; i++) nodes[i] = owned_value(t, list[i], list[i]->span).node;
   grad_reverse(t->graph, total, NODE_NONE, nodes, count, gradients);
+  suspect_parameters(t, total, list, nodes, gradients, count);
   for (uint32_t i = 0; i < count; i++) {
     const Slot *slot = &t->graph->slots.data[list[i]->slot];
     if (!type_is_float(slot->type)) continue;
-    if (!gradients[i].id) {
-      suspect_untrained(t, list[i]);
-      continue;
-    }
+    if (!gradients[i].id) continue;
     gradients[used] = gradients[i], list[used++] = list[i];
   }
   int64_t accumulate = 1;

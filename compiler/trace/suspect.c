@@ -109,9 +109,44 @@ static Span owned_place(Tracer *t, const Owned *o) {
   return home && !in_library(t, home->span) && !span_is_none(home->span) ? home->span : o->span;
 }
 
-void suspect_untrained(Tracer *t, const Owned *o) {
-  trace_warning(t, "untrained", owned_place(t, o), "`%s` has no influence on the loss: it stays as it starts",
-                t->graph->slots.data[o->slot].name);
+static void say_still(Tracer *t, const Owned *o, Still still) {
+  static const struct {
+    const char *why, *remedy;
+  } texts[] = {
+      [STILL_STOPPED] = {"`stop_gradient` holds it still", NULL},
+      [STILL_STEP] = {"a step function is flat between its steps",
+                      "pass the gradient through: `x + stop_gradient(round(x) - x)`, or a function `with gradient`"},
+      [STILL_DISCRETE] = {"a comparison or an index says only which", "weigh by a smooth function, such as `sigmoid`, instead"},
+      [STILL_BRANCH] = {"this branch is never taken", "the condition is always the same: look at its bounds"},
+      [STILL_BOUND] = {"the other side is always the one that counts", "look at the bounds"},
+      [STILL_ZERO] = {"it is multiplied by 0", "leave it out"},
+      [STILL_CENTRED] = {"what it adds is taken off again here", "leave it out"},
+  };
+  const Span at = owned_place(t, o);
+  const char *name = t->graph->slots.data[o->slot].name;
+  Diag *d = trace_warning(t, "zero-gradient", at, "the gradient of `%s` is 0 whatever the data are: it stays as it starts", name);
+  const Span place = place_of(t, still.at);
+  diag_note(t->s, d, in_library(t, place) ? (Span){0} : place, "%s", texts[still.kind].why);
+  const size_t length = strlen(name);
+  const bool bias = length > 2 && !strcmp(name + length - 2, ".b");
+  if (still.kind == STILL_CENTRED && bias) diag_hint(t->s, d, "leave it out: `bias = false`");
+  else if (still.kind == STILL_STOPPED) diag_hint(t->s, d, "say so in the train block, too: `freeze = \"%s\"`", name);
+  else diag_hint(t->s, d, "%s", texts[still.kind].remedy);
+}
+
+void suspect_parameters(Tracer *t, Node total, Owned **list, const Node *nodes, const Node *gradients, uint32_t count) {
+  Ranges *ranges = ranges_new(t->graph, NULL);
+  FactsLive *live = facts_live_new(ranges, total);
+  for (uint32_t i = 0; i < count; i++) {
+    if (!type_is_float((Type)t->graph->slots.data[list[i]->slot].type)) continue;
+    const Still still = facts_still(live, nodes[i]);
+    if (still.kind) say_still(t, list[i], still);
+    else if (!gradients[i].id)
+      trace_warning(t, "untrained", owned_place(t, list[i]), "`%s` has no influence on the loss: it stays as it starts",
+                    t->graph->slots.data[list[i]->slot].name);
+  }
+  facts_live_free(live);
+  ranges_free(ranges);
 }
 
 /* ---- the model ---- */

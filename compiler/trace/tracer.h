@@ -292,8 +292,9 @@ void suspect_call(Tracer *t, const Closure *c, const Value *args, Span span);
 void suspect_origin(Tracer *t);
 /* Reverse mode, as grad_reverse: notes that no user wrote what it makes. */
 void suspect_reverse(Tracer *t, Node y, Node seed, const Node *xs, uint32_t count, Node *gradients);
-/* A parameter that the loss does not depend on. */
-void suspect_untrained(Tracer *t, const Owned *o);
+/* Parameters that the loss does not depend on, or whose gradient is 0 whatever the data are. nodes[i]: where list[i] is read;
+ * gradients[i]: NODE_NONE where there is no way. */
+void suspect_parameters(Tracer *t, Node total, Owned **list, const Node *nodes, const Node *gradients, uint32_t count);
 /* The training graph's forward part, once the model is walked. */
 void suspect_model(Tracer *t);
 /* Both graphs, when they are whole. */
