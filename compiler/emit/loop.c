@@ -6,6 +6,11 @@
 Range range_axis(Nest *n, unsigned axis) {
   const Extent x = n->stage->axes[axis];
   const int64_t extent = x.batch < 0 ? x.count : -1;
+  if (n->taps_to) {
+    const Range r = {n->taps_from, n->taps_to, -1, extent, 0};
+    n->taps_from = n->taps_to = NULL;
+    return r;
+  }
   if (axis == 0 && n->stage->par && n->kernel->cut == CUT_FIRST)
     return (Range){n->from, n->to, -1, extent, n->kernel->cut_unit ? n->kernel->cut_unit : 1};
   if (axis == n->stage->par && n->red_to) {

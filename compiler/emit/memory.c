@@ -89,6 +89,7 @@ static V point_guard(Nest *n, uint32_t load, unsigned row, unsigned vector) {
   for (unsigned g = 0; g < l->guard_count; g++) {
     const Guard *guard = &l->guards[g];
     if (n->lane >= 0 && affine_axes(&guard->index) & AXIS_BIT(n->lane)) continue;
+    if (n->sure[n->guard_spot[load] + g]) continue;
     V at = nest_spot(n, n->guard_spot[load] + g, row, vector);
     V in = LLVMBuildICmp(e->b, LLVMIntULT, at, e_i64(e, (guard->limit - 1) * guard->step + 1), "");
     if (guard->limit <= 0) in = e_int(e, e->i1, 0);

@@ -120,6 +120,7 @@ static void list_spots(Nest *n, bool apart, int padded) {
     add_spot(n, &s->loads.data[i].at, operand, k->operand_type[operand],
              operand != padded && load_reduced(s, i, reduced));
   }
+  n->first_guard = n->spot_count;
   for (uint32_t i = 0; i < s->loads.count; i++) {
     n->guard_spot[i] = n->spot_count;
     for (unsigned g = 0; g < s->loads.data[i].guard_count; g++)
@@ -245,6 +246,7 @@ void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const
   if (rows->outer) memcpy(n->outer_offset, rows->outer, sizeof(V) * rows->count);
   list_spots(n, rows->existing != NULL, rows->padded);
   list_cells(n);
+  n->sure = ARENA_ARRAY(&u->arena, bool, n->spot_count + 1);
   load_batches(n);
   start_spots(n);
   find_groups(n);

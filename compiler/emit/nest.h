@@ -88,6 +88,8 @@ typedef struct Nest {
   Spot *spots;              /* loads, then guards in order of loads, stores, expressions' affines */
   uint32_t spot_count, first_guard, first_store;
   uint32_t *guard_spot, *expr_spot;
+  bool *sure;               /* by spot: a guard that holds wherever the open loops come */
+  V taps_from, taps_to;     /* of the loop that begins next, where not all of its axis; or NULL */
   Cell *cells;                             /* by expression */
   V acc[NEST_MAX_ROWS * NEST_MAX_VECTORS]; /* what was combined: [row][vector] */
 } Nest;

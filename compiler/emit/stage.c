@@ -59,6 +59,51 @@ static void reduce_inner(Nest *n, Carry *carry) {
   }
 }
 
+static V i64_max(Emit *e, V a, V b) {
+  return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, a, b, ""), a, b, "");
+}
+
+/* Does the guard, the same for all rows and lanes, become certain by bounds of the red axis that is opened next? */
+static bool bounds_axis(const Nest *n, const Guard *guard, uint32_t spot, unsigned axis) {
+  const int64_t step = guard->index.stride[axis];
+  const uint32_t others = affine_axes(&guard->index) & ~AXIS_BIT(axis);
+  return (step == 1 || step == -1) && guard->index.batch[axis] < 0 && guard->step == 1 && !n->sure[spot] &&
+         n->spots[spot].rows == 1 && !nest_by_row(n, others) && !(others & ~n->open) &&
+         !(n->lane >= 0 && others & AXIS_BIT(n->lane));
+}
+
+/* A product whose factor lies outside, and so is 0, is passed over: from the first tap inside to the last. `marked`: the
+ * guards that hold then. */
+static uint64_t bound_taps(Nest *n, unsigned axis) {
+  Emit *e = n->e;
+  const Stage *s = n->stage;
+  uint64_t marked = 0;
+  V from = NULL, to = NULL;
+  const bool may = s->combine == COMBINE_FMA && s->axes[axis].batch < 0 && !(axis == s->par && n->red_to);
+  for (uint32_t i = 0; may && i < s->loads.count; i++) {
+    const Load *l = &s->loads.data[i];
+    if (!l->guard_count || !nest_reduced(n, i)) continue;
+    for (unsigned g = 0; g < l->guard_count; g++) {
+      const uint32_t spot = n->guard_spot[i] + g;
+      if (spot - n->first_guard >= 64 || !bounds_axis(n, &l->guards[g], spot, axis)) continue;
+      V base = n->spots[spot].now[n->level], limit = e_i64(e, l->guards[g].limit);
+      const bool up = l->guards[g].index.stride[axis] > 0;
+      V first = up ? LLVMBuildNeg(e->b, base, "") : i64_add(e, LLVMBuildSub(e->b, base, limit, ""), e_i64(e, 1));
+      V end = up ? LLVMBuildSub(e->b, limit, base, "") : i64_add(e, base, e_i64(e, 1));
+      from = i64_max(e, from ? from : e_i64(e, 0), first);
+      to = i64_min(e, to ? to : e_i64(e, s->axes[axis].count), end);
+      n->sure[spot] = true, marked |= 1ull << (spot - n->first_guard);
+    }
+  }
+  n->taps_from = from, n->taps_to = to;
+  return marked;
+}
+
+static void forget_taps(Nest *n, uint64_t marked) {
+  for (unsigned i = 0; i < 64; i++)
+    if (marked >> i & 1) n->sure[n->first_guard + i] = false;
+}
+
 /* The loops over red axes from number `next` on. In the innermost one nothing is evaluated early, so that each value is
  * made where it is used. */
 static void reduce(Nest *n, Carry *carry, void *next) {
@@ -69,8 +114,11 @@ static void reduce(Nest *n, Carry *carry, void *next) {
     reduce_inner(n, carry);
   else if ((axis + 1 == end && s->order == ORDER_LANES) || (axis == s->par && s->order == ORDER_GROUPS))
     loop_lanes(n, axis, 1, carry, axis + 1 < end, reduce, after);
-  else
+  else {
+    const uint64_t marked = bound_taps(n, axis);
     loop_axis(n, axis, carry, axis + 1 < end, reduce, after);
+    forget_taps(n, marked);
+  }
 }
 
 /* Row by row; behind the last row that counts the others are passed over. */

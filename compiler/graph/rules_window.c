@@ -18,6 +18,16 @@ static Node pad_axis(Graph *g, Node x, int64_t axis, int64_t low, int64_t high, 
   return build_pad(g, x, p);
 }
 
+/* The same below windows of other axes: what is padded once is smaller than its windows. */
+static Node pad_below_windows(Graph *g, Node x, int64_t axis, int64_t low, int64_t high) {
+  int64_t w[DRAFT_ATTRS];
+  if (node_prim(g, x) != P_WINDOW) return pad_axis(g, x, axis, low, high, 0);
+  attr_copy(g, x, w);
+  if (axis == w[0] || axis == w[0] + 1) return pad_axis(g, x, axis, low, high, 0);
+  const Node in = pad_below_windows(g, node_in(g, x, 0), axis < w[0] ? axis : axis - 1, low, high);
+  return build_window(g, in, w[0], w[1], w[2], w[3], w[4]);
+}
+
 /* ---- window ---- */
 
 static Node window_of_broadcast(Graph *g, const Draft *d) {
@@ -203,7 +213,8 @@ Node rule_unwindow_contract(Graph *g, const Draft *d) {
   const int64_t count = node_dims(g, v.in[side])->dims[v.o], taps = node_dims(g, v.in[other])->dims[v.k];
   const int64_t reach = dilation * (taps - 1);
   Node in[2];
-  in[side] = build_window(g, pad_axis(g, v.in[side], v.o, reach, extent - count, 0), v.o, extent, taps, 1, dilation);
+  const Node padded = pad_below_windows(g, v.in[side], v.o, reach, extent - count);
+  in[side] = build_window(g, padded, v.o, extent, taps, 1, dilation);
   in[other] = build_reverse(g, v.in[other], &v.k, 1);
   Contraction c = v.c; /* the axes behind the windows' one have moved on by one */
   for (uint32_t i = 0; i < c.pairs; i++) c.pair[side][i] += c.pair[side][i] > v.o;

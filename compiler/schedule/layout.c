@@ -75,7 +75,7 @@ static void see_contraction(Layout *l, Node n, bool joins) {
   const Node a = below_views(f, node_in(g, n, 0), &windows), b = below_views(f, node_in(g, n, 1), &windows);
   const Dims *out = node_dims(g, n);
   const bool batched = batch_axis(out) >= 0, sums = batch_axis(node_dims(g, a)) >= 0 && batch_axis(node_dims(g, b)) >= 0;
-  const bool places = !node_attr(g, n)[0] && node_rank(g, a) + node_rank(g, b) > 5;
+  const bool places = !node_attr(g, n)[0] && node_rank(g, node_in(g, n, 0)) + node_rank(g, node_in(g, n, 1)) > 5;
   if (!windows && !places && !joins) l->chain[n.id] = l->chain[a.id] = l->chain[b.id] = 0;
   if ((!windows && !places) || !joins) return;
   join(l, a, b), join(l, a, n), join(l, b, n);
@@ -108,6 +108,20 @@ static void leave_out(Layout *l) {
   }
 }
 
+/* The zeros around images are not kept for a convolution that goes through the examples in its lanes: there a tap is
+ * inside for all lanes or for none, and those outside are passed over. */
+static void drop_pads(Fuse *f, Node n) {
+  const Graph *g = f->g;
+  if (!f->grouped[n.id]) return;
+  for (uint32_t i = 0; i < 2; i++) {
+    bool windows = false;
+    const Node pad = below_views(f, node_in(g, n, i), &windows);
+    if (!windows || node_prim(g, pad) != P_PAD || !f->grouped[pad.id] || f->uses[pad.id] != 1) continue;
+    const Node in = node_in(g, pad, 0);
+    if (f->kept[in.id]) f->kept[pad.id] = f->grouped[pad.id] = false;
+  }
+}
+
 void layout_choose(Fuse *f) {
   const Graph *g = f->g;
   if (f->loops.list.count) return;
@@ -123,5 +137,7 @@ void layout_choose(Fuse *f) {
       else if (round && l.chain[id]) see_leaves(&l, n, n);
     }
   for (uint32_t id = 1; l.trains && id < g->nodes.count; id++) f->grouped[id] = l.chain[id] && l.idle[chain_of(&l, id)];
+  for (uint32_t id = 1; id < g->nodes.count; id++)
+    if (f->uses[id] != UINT32_MAX && node_has(g, (Node){id}, K_CONTRACTION)) drop_pads(f, (Node){id});
   free(l.chain), free(l.idle);
 }

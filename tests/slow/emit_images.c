@@ -106,6 +106,28 @@ static void test_groups(void **state) {
   }
 }
 
+/* y[n, i, j, o] = sum over k, l, c of x[n, i + k - 1, j - l + 1, c] w[k, l, c, o]: taps outside of the image are passed over,
+ * forwards along one axis and backwards along the other. */
+static void test_taps_outside(void **state) {
+  Build b;
+  kb_open(&b);
+  b.batch[0] = 19;
+  const int images = whole_groups(19), size = H * W * C, line = W * C;
+  const uint32_t x = kb_buffer(&b, TYPE_F32, 2, images, size), w = kb_buffer(&b, TYPE_F32, 1, K * K * C * O),
+                 y = kb_buffer(&b, TYPE_F32, 2, BATCH(0), Y);
+  Kernel *k = kb_kernel(&b, 0, 0);
+  Stage *t = kb_stage(k, 4, 3, BATCH(0), H, W, O, K, K, C);
+  k->cut_unit = 16;
+  t->combine = COMBINE_FMA, t->lane = 0, t->row = 3;
+  t->before = kb_load(&b, t, x, grouped(kb_affine(C - line, 7, size, line, C, 0, line, -C, 1), 0));
+  kb_guard(&b, t, kb_affine(-1, 7, 0, 1, 0, 0, 1, 0, 0), H, 1);
+  kb_guard(&b, t, kb_affine(1, 7, 0, 0, 1, 0, 0, -1, 0), W, 1);
+  t->before2 = kb_load(&b, t, w, kb_affine(0, 7, 0, 0, 0, 1, K * C * O, C * O, O));
+  kb_store(k, t, y, kb_affine(0, 7, Y, W * O, O, 1, 0, 0, 0), kb_acc(t), false);
+  check_tiles(&b, "taps outside");
+  kb_close(&b);
+}
+
 /* z[n] = sum over i of x[n, i], y[n, i] = x[n, i] + i: a sum and a map of groups, and examples one by one in lanes of 8. */
 static void test_maps_of_groups(void **state) {
   static const int batches[] = {0, 5, 16, 37};
@@ -141,6 +163,7 @@ static void test_maps_of_groups(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounds), cmocka_unit_test(test_summed_groups),
-                                     cmocka_unit_test(test_groups), cmocka_unit_test(test_maps_of_groups)};
+                                     cmocka_unit_test(test_groups), cmocka_unit_test(test_taps_outside),
+                                     cmocka_unit_test(test_maps_of_groups)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
