@@ -2,32 +2,12 @@
  * reads it goes into the same stage, after the reduction, and so do updates of parameters behind a weight gradient. */
 #include "fuse.h"
 
-void form_add_dep(Form *form, uint32_t dep) {
-  for (uint32_t i = 0; i < form->deps.count; i++)
-    if (form->deps.data[i] == dep) return;
-  vec_push(&form->deps, dep);
-}
-
 void form_follow(Fuse *f, uint32_t form, uint32_t dep) {
   while (!loop_within(&f->loops, f->forms.data[form].loop, f->forms.data[dep].loop))
     dep = (uint32_t)f->loop_end[f->forms.data[dep].loop];
   while (f->forms.data[form].loop != f->forms.data[dep].loop)
     form = (uint32_t)f->loop_begin[f->forms.data[form].loop];
-  if (form != dep) form_add_dep(&f->forms.data[form], dep);
-}
-
-static bool depends(Fuse *f, uint32_t a, uint32_t b) {
-  if (a == b) return true;
-  if (f->mark[a] == f->mark_count) return false;
-  f->mark[a] = f->mark_count;
-  for (uint32_t i = 0; i < f->forms.data[a].deps.count; i++)
-    if (depends(f, f->forms.data[a].deps.data[i], b)) return true;
-  return false;
-}
-
-bool form_depends(Fuse *f, uint32_t a, uint32_t b) {
-  f->mark_count++;
-  return depends(f, a, b);
+  if (form != dep) form_add_dep(f, form, dep);
 }
 
 /* What an expression reads. `identity`: reached through elementwise nodes alone, so at the same index. */
@@ -56,10 +36,9 @@ static void leaves_below(const Fuse *f, Node n, bool identity, Leaves *out) {
 static uint32_t new_form(Fuse *f, FormKind kind, Node anchor, Shape shape, int32_t loop) {
   vec_push(&f->forms,
            ((Form){.kind = kind, .anchor = anchor, .shape = shape, .loop = loop, .to_slot = -1, .anchor_expr = -1}));
-  f->mark = mem_resize(f->mark, f->forms.capacity * sizeof *f->mark);
-  f->mark[f->forms.count - 1] = 0;
   const uint32_t made = f->forms.count - 1;
-  if (loop >= 0) form_add_dep(&f->forms.data[made], (uint32_t)f->loop_begin[loop]);
+  form_enter(f, made);
+  if (loop >= 0) form_add_dep(f, made, (uint32_t)f->loop_begin[loop]);
   return made;
 }
 
@@ -150,7 +129,7 @@ static void place_parts(Fuse *f, Node n, FormKind kind, uint32_t count) {
                                 fill ? node_shape(f->g, n) : node_shape(f->g, in), loop_of(&f->loops, n));
     f->forms.data[s].part = i;
     if (fill) continue;
-    if (kind == FORM_FILL) form_add_dep(&f->forms.data[s], s - 1);
+    if (kind == FORM_FILL) form_add_dep(f, s, s - 1);
     if (f->kept[in.id]) depend_on(f, s, in);
     else depend_below(f, s, in);
   }
@@ -190,7 +169,7 @@ static void place_scatter(Fuse *f, Node n) {
   f->form_count[n.id] = 2;
   new_form(f, FORM_FILL, n, node_shape(f->g, n), loop_of(&f->loops, n));
   const uint32_t s = new_form(f, FORM_SCATTER, n, shape_of((Graph *)f->g, &columns), loop_of(&f->loops, n));
-  form_add_dep(&f->forms.data[s], s - 1);
+  form_add_dep(f, s, s - 1);
   depend_below(f, s, n);
 }
 
@@ -240,9 +219,9 @@ static void place_loop(Fuse *f, Node token) {
       place_result(f, FORM_STACK, (Node){id}, node_in(g, (Node){id}, 0), (int32_t)loop);
   const uint32_t end = new_form(f, FORM_END, NODE_NONE, (Shape){0}, info->parent);
   f->loop_end[loop] = (int32_t)end;
-  form_add_dep(&f->forms.data[end], (uint32_t)f->loop_begin[loop]);
+  form_add_dep(f, end, (uint32_t)f->loop_begin[loop]);
   for (uint32_t i = 0; i < end; i++)
-    if (f->forms.data[i].loop == (int32_t)loop) form_add_dep(&f->forms.data[end], i);
+    if (f->forms.data[i].loop == (int32_t)loop) form_add_dep(f, end, i);
 }
 
 /* The start of a carry is there before the loop begins. */
@@ -252,7 +231,7 @@ static void place_carry(Fuse *f, Node n) {
   const int32_t parent = f->loops.list.data[loop].parent;
   begin_loop(f, loop);
   const uint32_t start = place_result(f, FORM_START, n, node_in(f->g, n, 0), parent);
-  form_add_dep(&f->forms.data[f->loop_begin[loop]], start);
+  form_add_dep(f, (uint32_t)f->loop_begin[loop], start);
 }
 
 static void place_after_loop(Fuse *f, Node n) {

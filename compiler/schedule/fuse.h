@@ -46,6 +46,8 @@ typedef struct {
   Vec(Node) nodes;      /* computed at the par axes, in order (without the anchor) */
   uint32_t operands;    /* at most as many buffers as this are read and written */
   Vec(uint32_t) deps;   /* stages that it reads from, or must follow */
+  Vec(uint32_t) users;  /* stages that have it among their deps */
+  uint32_t order;       /* above that of all deps, whatever has been added (order.c) */
   uint32_t kernel;      /* group */
   Stage stage;
   Vec(Access) accesses; /* of stage.loads */
@@ -64,6 +66,7 @@ typedef struct {
   bool mark;           /* a FORM_BEGIN or FORM_END: an order, no kernel */
   Vec(uint32_t) deps;  /* groups, with duplicates */
   uint32_t phase, place;
+  uint32_t seen;       /* by the search of this number */
 } Group;
 
 typedef struct {
@@ -101,14 +104,17 @@ void layout_choose(Fuse *f);
 
 /* form.c */
 void form_stages(Fuse *f);
-/* Does stage a depend on stage b (or is it b)? */
-bool form_depends(Fuse *f, uint32_t a, uint32_t b);
-void form_add_dep(Form *form, uint32_t dep);
 /* Stage `form` comes behind stage `dep`: where loops lie between them, the loops do. */
 void form_follow(Fuse *f, uint32_t form, uint32_t dep);
 
 /* The stage that makes n's value in the rounds of the loop, or -1. */
 int32_t form_making(const Fuse *f, Node n, int32_t loop);
+
+/* order.c */
+void form_enter(Fuse *f, uint32_t form); /* a stage that was just added, with nothing before it */
+void form_add_dep(Fuse *f, uint32_t form, uint32_t dep);
+/* Does stage a depend on stage b (or is it b)? */
+bool form_depends(Fuse *f, uint32_t a, uint32_t b);
 
 /* nest.c */
 void nest_build(Fuse *f, Form *form);

@@ -2,6 +2,8 @@
  * maps over it, numbers of the row between them. Contractions and sums over rows stay alone. */
 #include "fuse.h"
 
+#include <string.h>
+
 /* Forms in an order in which dependencies come first. */
 static void sort_forms(Fuse *f, uint32_t *order) {
   const uint32_t n = f->forms.count;
@@ -20,13 +22,13 @@ static void sort_forms(Fuse *f, uint32_t *order) {
   free(ready);
 }
 
-static bool group_reaches(const Fuse *f, uint32_t from, uint32_t to, uint8_t *seen) {
+static bool group_reaches(Fuse *f, uint32_t from, uint32_t to) {
+  Group *g = &f->groups.data[from];
   if (from == to) return true;
-  if (seen[from]) return false;
-  seen[from] = 1;
-  const Group *g = &f->groups.data[from];
+  if (g->seen == f->mark_count) return false;
+  g->seen = f->mark_count;
   for (uint32_t i = 0; i < g->deps.count; i++)
-    if (group_reaches(f, g->deps.data[i], to, seen)) return true;
+    if (group_reaches(f, g->deps.data[i], to)) return true;
   return false;
 }
 
@@ -112,30 +114,46 @@ static bool may_enter(Fuse *f, const Form *t, uint32_t group, Shape *rows) {
     return false;
   }
   if (!stays_in_row(f, t, group, shape_dims(f->g, *rows)->rank) || !depends_by_reading(f, t, group)) return false;
-  uint8_t *seen = mem_zero(f->groups.count, 1);
   bool circle = false;
+  f->mark_count++;
   for (uint32_t i = 0; !circle && i < t->deps.count; i++) {
     const uint32_t other = f->forms.data[t->deps.data[i]].kernel;
-    circle = other != group && group_reaches(f, other, group, seen);
+    circle = other != group && group_reaches(f, other, group);
   }
-  free(seen);
   return !circle;
 }
 
-/* Does the group read a value that t reads too? */
-static bool reads_the_same(const Fuse *f, const Form *t, const Group *g) {
-  for (uint32_t i = 0; i < g->forms.count; i++) {
-    const Form *other = &f->forms.data[g->forms.data[i]];
-    for (uint32_t a = 0; a < t->accesses.count; a++)
-      for (uint32_t b = 0; b < other->accesses.count; b++)
-        if (t->accesses.data[a].buffer == other->accesses.data[b].buffer) return true;
+/* The groups that read each buffer: chains through `list`, the last one first. */
+typedef struct { uint32_t group; int32_t next; } Reader;
+typedef struct {
+  Vec(Reader) list;
+  int32_t *last; /* by buffer; -1: none */
+} Readers;
+
+static void readers_add(Readers *r, const Form *t, uint32_t group) {
+  for (uint32_t i = 0; i < t->accesses.count; i++) {
+    int32_t *last = &r->last[t->accesses.data[i].buffer];
+    if (*last >= 0 && r->list.data[*last].group == group) continue;
+    vec_push(&r->list, ((Reader){group, *last}));
+    *last = (int32_t)r->list.count - 1;
   }
-  return false;
+}
+
+/* The last group with reductions of rows that reads a value which t reads too, and that t may enter; or -1. */
+static int64_t find_reading(Fuse *f, const Readers *readers, const Form *t, Shape *rows) {
+  int64_t best = -1;
+  for (uint32_t k = 0; k < t->accesses.count; k++)
+    for (int32_t i = readers->last[t->accesses.data[k].buffer]; i >= 0; i = readers->list.data[i].next) {
+      const uint32_t group = readers->list.data[i].group;
+      Shape r;
+      if ((int64_t)group > best && has_row_reduction(f, &f->groups.data[group]) && may_enter(f, t, group, &r)) best = group, *rows = r;
+    }
+  return best;
 }
 
 /* The last group that t reads from and may enter; else, for a reduction of a row, one over the same rows of the same
  * values; for a number of the step that reads nothing, the group of such numbers. */
-static int64_t find_group(Fuse *f, const Form *t, int64_t numbers, Shape *rows) {
+static int64_t find_group(Fuse *f, const Readers *readers, const Form *t, int64_t numbers, Shape *rows) {
   if (!is_map(t) && !is_row_reduction(t)) return -1;
   int64_t best = -1;
   for (uint32_t i = 0; i < t->deps.count; i++) {
@@ -143,9 +161,7 @@ static int64_t find_group(Fuse *f, const Form *t, int64_t numbers, Shape *rows) 
     Shape r;
     if ((int64_t)group > best && may_enter(f, t, group, &r)) best = group, *rows = r;
   }
-  for (uint32_t group = f->groups.count; best < 0 && is_row_reduction(t) && group-- > 0;)
-    if (has_row_reduction(f, &f->groups.data[group]) && reads_the_same(f, t, &f->groups.data[group]) && may_enter(f, t, group, rows))
-      best = group;
+  if (best < 0 && is_row_reduction(t)) best = find_reading(f, readers, t, rows);
   if (best < 0 && numbers >= 0 && !t->deps.count && may_enter(f, t, (uint32_t)numbers, rows)) best = numbers;
   return best;
 }
@@ -154,12 +170,14 @@ void group_forms(Fuse *f) {
   const uint32_t n = f->forms.count;
   uint32_t *order = mem_alloc(n * sizeof *order);
   int64_t numbers = -1;
+  Readers readers = {.last = mem_alloc((f->s->buffers.count + 1) * sizeof *readers.last)};
+  memset(readers.last, -1, (f->s->buffers.count + 1) * sizeof *readers.last);
   sort_forms(f, order);
   for (uint32_t i = 0; i < n; i++) f->forms.data[i].kernel = UINT32_MAX;
   for (uint32_t i = 0; i < n; i++) {
     Form *t = &f->forms.data[order[i]];
     Shape rows = t->shape;
-    int64_t group = find_group(f, t, numbers, &rows);
+    int64_t group = find_group(f, &readers, t, numbers, &rows);
     if (group < 0) {
       group = f->groups.count;
       vec_push(&f->groups, ((Group){.rows = t->shape, .loop = t->loop, .open = is_map(t) || is_row_reduction(t),
@@ -169,6 +187,7 @@ void group_forms(Fuse *f) {
       f->groups.data[group].rows = rows;
     }
     t->kernel = (uint32_t)group;
+    readers_add(&readers, t, t->kernel);
     vec_push(&f->groups.data[group].forms, order[i]);
     f->groups.data[group].operands += t->operands;
     for (uint32_t k = 0; k < t->deps.count; k++) {
@@ -178,5 +197,6 @@ void group_forms(Fuse *f) {
   }
   for (uint32_t i = 0; i < f->groups.count; i++)
     f->groups.data[i].row_rank = f->groups.data[i].forms.count > 1 ? shape_dims(f->g, f->groups.data[i].rows)->rank : 0;
-  free(order);
+  free(order), free(readers.last);
+  vec_free(&readers.list);
 }

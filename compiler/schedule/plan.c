@@ -20,7 +20,10 @@ typedef struct {
   int64_t from, to; /* bytes, or bytes an example, or a pair of examples */
   Life life;
 } Block;
-typedef Vec(Block) Blocks;
+typedef struct {
+  Vec(Block) all;       /* as they came */
+  Vec(uint32_t) sorted; /* by `from` */
+} Blocks;
 
 /* May the values not lie on each other at all (CLASH), row on row alone, or as they like? */
 typedef enum { CLASH, ROW_ON_ROW, FREE } Meeting;
@@ -31,29 +34,60 @@ static Meeting meet(const Life *a, const Life *b) {
   return alike && (a->last_launch < b->first_launch || a->first_launch > b->last_launch) ? ROW_ON_ROW : CLASH;
 }
 
-/* The end of a block that is in the way of a value of `size` at `at`, or -1. */
-static int64_t in_the_way(const Blocks *blocks, int64_t at, int64_t size, const Life *life) {
-  for (uint32_t i = 0; i < blocks->count; i++) {
-    const Block *b = &blocks->data[i];
-    if (b->to <= at || b->from >= at + size) continue;
-    const Meeting m = meet(&b->life, life);
-    if (m == CLASH || (m == ROW_ON_ROW && (b->from != at || b->to != at + size))) return b->to;
+/* The first of the blocks, sorted, that ends its search: those behind begin at `end` or later. */
+static uint32_t first_from(const Blocks *blocks, int64_t end) {
+  uint32_t low = 0, high = blocks->sorted.count;
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    if (blocks->all.data[blocks->sorted.data[middle]].from < end) low = middle + 1;
+    else high = middle;
   }
-  return -1;
+  return low;
+}
+
+static bool in_the_way(const Block *b, int64_t at, int64_t size, const Life *life) {
+  if (b->to <= at || b->from >= at + size) return false;
+  const Meeting m = meet(&b->life, life);
+  return m == CLASH || (m == ROW_ON_ROW && (b->from != at || b->to != at + size));
+}
+
+static bool is_free(const Blocks *blocks, int64_t at, int64_t size, const Life *life) {
+  const uint32_t end = first_from(blocks, at + size);
+  for (uint32_t i = 0; i < end; i++)
+    if (in_the_way(&blocks->all.data[blocks->sorted.data[i]], at, size, life)) return false;
+  return true;
+}
+
+/* The least place where nothing is in the way. What was not in the way can only be so further on where it is shared exactly. */
+static int64_t first_fit(const Blocks *blocks, int64_t size, const Life *life) {
+  int64_t at = 0;
+  bool shared = false;
+  for (uint32_t i = 0; i < blocks->sorted.count; i++) {
+    const Block *b = &blocks->all.data[blocks->sorted.data[i]];
+    if (b->from >= at + size) break;
+    if (in_the_way(b, at, size, life)) {
+      at = b->to;
+      if (shared) i = UINT32_MAX, shared = false;
+    } else if (b->to > at && meet(&b->life, life) == ROW_ON_ROW) {
+      shared = true;
+    }
+  }
+  return at;
 }
 
 /* First fit among the blocks that live at the same time; on one that it may share before that. */
 static int64_t fit(Blocks *blocks, int64_t size, const Life *life) {
   int64_t at = -1;
-  for (uint32_t i = 0; i < blocks->count && at < 0; i++) {
-    const Block *b = &blocks->data[i];
-    if (b->to - b->from == size && meet(&b->life, life) == ROW_ON_ROW && in_the_way(blocks, b->from, size, life) < 0) at = b->from;
+  for (uint32_t i = 0; i < blocks->all.count && at < 0; i++) {
+    const Block *b = &blocks->all.data[i];
+    if (b->to - b->from == size && meet(&b->life, life) == ROW_ON_ROW && is_free(blocks, b->from, size, life)) at = b->from;
   }
-  if (at < 0) {
-    at = 0;
-    for (int64_t end; (end = in_the_way(blocks, at, size, life)) >= 0;) at = end;
-  }
-  vec_push(blocks, ((Block){at, at + size, *life}));
+  if (at < 0) at = first_fit(blocks, size, life);
+  const uint32_t place = first_from(blocks, at);
+  vec_push(&blocks->all, ((Block){at, at + size, *life}));
+  vec_push(&blocks->sorted, 0);
+  memmove(blocks->sorted.data + place + 1, blocks->sorted.data + place, (blocks->sorted.count - 1 - place) * sizeof *blocks->sorted.data);
+  blocks->sorted.data[place] = blocks->all.count - 1;
   return at;
 }
 
@@ -149,7 +183,7 @@ static void place_regions(Schedule *s, const int64_t *top) {
 }
 
 void plan_memory(Schedule *s) {
-  Blocks regions[REGIONS] = {{0}};
+  Blocks regions[REGIONS] = {0};
   int64_t top[REGIONS] = {0};
   for (uint32_t i = 0; i < s->buffers.count; i++) s->buffers.data[i].first_phase = UINT32_MAX, s->buffers.data[i].last_phase = 0;
   uint32_t *home = buffer_homes(s);
@@ -179,5 +213,5 @@ void plan_memory(Schedule *s) {
   }
   free(lives);
   place_regions(s, top);
-  for (int r = 0; r < REGIONS; r++) vec_free(&regions[r]);
+  for (int r = 0; r < REGIONS; r++) vec_free(&regions[r].all), vec_free(&regions[r].sorted);
 }

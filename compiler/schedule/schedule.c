@@ -37,22 +37,42 @@ static bool reads_at_identity(const Fuse *f, const Form *t, const Access *a) {
   return true;
 }
 
+/* The stages that read each slot, in order: chains through `list`, by slot. */
+typedef struct { uint32_t form, access; int32_t next; } Reader;
+typedef struct {
+  Vec(Reader) list;
+  int32_t *first, *last; /* by slot; -1: none */
+  int32_t *copy;         /* the stage that copies a value to the slot, by slot; -1: none */
+} Readers;
+
+static void readers_add(const Fuse *f, Readers *r, uint32_t form) {
+  const Form *t = &f->forms.data[form];
+  if (t->kind == FORM_COPY && t->to_slot >= 0) r->copy[t->to_slot] = (int32_t)form;
+  for (uint32_t k = 0; k < t->accesses.count; k++) {
+    const Buffer *b = &f->s->buffers.data[t->accesses.data[k].buffer];
+    if (!b->is_slot) continue;
+    const int32_t at = (int32_t)r->list.count;
+    vec_push(&r->list, ((Reader){form, k, -1}));
+    if (r->last[b->slot] < 0) r->first[b->slot] = at;
+    else r->list.data[r->last[b->slot]].next = at;
+    r->last[b->slot] = at;
+  }
+}
+
 /* May stage `writer` store to the slot in place? Every other reader must be able to come first. */
-static bool may_write_slot(Fuse *f, uint32_t writer, uint32_t buffer) {
-  for (uint32_t i = 0; i < f->forms.count; i++) {
-    const Form *t = &f->forms.data[i];
-    for (uint32_t k = 0; k < t->accesses.count; k++) {
-      if (t->accesses.data[k].buffer != buffer) continue;
-      if (i == writer ? !reads_at_identity(f, t, &t->accesses.data[k]) : form_depends(f, i, writer)) return false;
-    }
+static bool may_write_slot(Fuse *f, const Readers *r, uint32_t writer, uint32_t slot) {
+  for (int32_t i = r->first[slot]; i >= 0; i = r->list.data[i].next) {
+    const Reader *reader = &r->list.data[i];
+    const Form *t = &f->forms.data[reader->form];
+    if (reader->form == writer ? !reads_at_identity(f, t, &t->accesses.data[reader->access]) : form_depends(f, reader->form, writer))
+      return false;
   }
   return true;
 }
 
-static void write_after_readers(Fuse *f, uint32_t writer, uint32_t buffer) {
-  for (uint32_t i = 0; i < f->forms.count; i++)
-    for (uint32_t k = 0; i != writer && k < f->forms.data[i].accesses.count; k++)
-      if (f->forms.data[i].accesses.data[k].buffer == buffer) form_follow(f, writer, i);
+static void write_after_readers(Fuse *f, const Readers *r, uint32_t writer, uint32_t slot) {
+  for (int32_t i = r->first[slot]; i >= 0; i = r->list.data[i].next)
+    if (r->list.data[i].form != writer) form_follow(f, writer, r->list.data[i].form);
 }
 
 static int32_t node_expr(const Form *t, Node n) {
@@ -123,31 +143,38 @@ static void store_node(Fuse *f, Form *t, Node n, uint32_t buffer) {
   }
 }
 
+/* The stage that copies the value to the slot at the end. */
+static uint32_t copying(Fuse *f, Readers *r, const Output *o) {
+  if (r->copy[o->slot] >= 0) return (uint32_t)r->copy[o->slot];
+  const uint32_t copy = f->forms.count;
+  vec_push(&f->forms, ((Form){.kind = FORM_COPY, .anchor = o->node, .loop = -1, .to_slot = (int32_t)o->slot, .shape = node_shape(f->g, o->node), .anchor_expr = -1}));
+  form_enter(f, copy);
+  form_follow(f, copy, (uint32_t)f->form_of[o->node.id]);
+  nest_build(f, &f->forms.data[copy]);
+  readers_add(f, r, copy);
+  return copy;
+}
+
 /* A value that becomes a slot's is stored there by its own stage where no reader comes too late, else by a copy at the end. */
 static void write_slots(Fuse *f) {
+  const size_t bytes = (f->g->slots.count + 1) * sizeof(int32_t);
+  Readers r = {.first = mem_alloc(bytes), .last = mem_alloc(bytes), .copy = mem_alloc(bytes)};
+  memset(r.first, -1, bytes), memset(r.last, -1, bytes), memset(r.copy, -1, bytes);
+  for (uint32_t i = 0; i < f->forms.count; i++) readers_add(f, &r, i);
   for (uint32_t i = 0; i < f->g->outputs.count; i++) {
     const Output *o = &f->g->outputs.data[i];
     if (o->kind != OUT_SLOT) continue;
     const uint32_t buffer = schedule_slot_buffer(f, o->slot);
     const int32_t made = f->form_of[o->node.id];
-    if (made >= 0 && f->forms.data[made].kind == FORM_NODES && may_write_slot(f, (uint32_t)made, buffer)) {
+    if (made >= 0 && f->forms.data[made].kind == FORM_NODES && may_write_slot(f, &r, (uint32_t)made, o->slot)) {
       store_node(f, &f->forms.data[made], o->node, buffer);
-      write_after_readers(f, (uint32_t)made, buffer);
-      continue;
+      write_after_readers(f, &r, (uint32_t)made, o->slot);
+    } else {
+      write_after_readers(f, &r, copying(f, &r, o), o->slot);
     }
-    uint32_t copy = UINT32_MAX;
-    for (uint32_t k = 0; k < f->forms.count; k++)
-      if (f->forms.data[k].kind == FORM_COPY && f->forms.data[k].to_slot == (int32_t)o->slot) copy = k;
-    if (copy == UINT32_MAX) {
-      copy = f->forms.count;
-      vec_push(&f->forms, ((Form){.kind = FORM_COPY, .anchor = o->node, .loop = -1, .to_slot = (int32_t)o->slot, .shape = node_shape(f->g, o->node), .anchor_expr = -1}));
-      f->mark = mem_resize(f->mark, f->forms.capacity * sizeof *f->mark);
-      f->mark[copy] = 0;
-      form_follow(f, copy, (uint32_t)made);
-      nest_build(f, &f->forms.data[copy]);
-    }
-    write_after_readers(f, copy, buffer);
   }
+  free(r.first), free(r.last), free(r.copy);
+  vec_free(&r.list);
 }
 
 /* ---- kernels ---- */
@@ -369,7 +396,7 @@ static Fuse *fuse_new(Schedule *s, const Machine *machine) {
 static void fuse_free(Fuse *f) {
   for (uint32_t i = 0; i < f->forms.count; i++) {
     Form *t = &f->forms.data[i];
-    vec_free(&t->nodes), vec_free(&t->deps), vec_free(&t->accesses), vec_free(&t->store_buffers), vec_free(&t->node_exprs);
+    vec_free(&t->nodes), vec_free(&t->deps), vec_free(&t->users), vec_free(&t->accesses), vec_free(&t->store_buffers), vec_free(&t->node_exprs);
     vec_free(&t->stage.exprs), vec_free(&t->stage.loads), vec_free(&t->stage.stores);
   }
   for (uint32_t i = 0; i < f->groups.count; i++) vec_free(&f->groups.data[i].forms), vec_free(&f->groups.data[i].deps);
