@@ -34,6 +34,10 @@ foreach(from RANGE 0 1900 100)
     set_tests_properties(random/programs_${from} PROPERTIES LABELS numeric)
   endif()
 endforeach()
+if(GRADC_MUTATE) # the list for scripts/mutate
+  add_executable(mutations tests/random/mutations.c)
+  target_link_libraries(mutations PRIVATE gradc_graph)
+endif()
 file(GLOB bench_programs CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/bench/*.c) # run by hand, in a release build
 foreach(file IN LISTS bench_programs)
   get_filename_component(name ${file} NAME_WE)

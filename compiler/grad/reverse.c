@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "mem.h"
+#include "mutate.h"
 
 static bool input_depends(const Reverse *r, Node n, uint32_t i) { return reverse_depends(r, node_in(r->g, n, i)); }
 
@@ -77,10 +78,11 @@ static bool is_float(const Graph *g, Node n) { return node_type(g, n) == TYPE_F3
 
 /* What `node` with gradient `in` gives to its input i, or NODE_NONE. */
 static Node part_of(Graph *g, Node node, Node in, uint32_t i) {
-  const Node to = node_in(g, node, i), part = prim_info(node_prim(g, node))->derive(g, node, in, i);
+  const PrimInfo *prim = prim_info(node_prim(g, node));
+  const Node to = node_in(g, node, i), part = MUTATED_GRADIENT(g, prim->word, i, prim->derive(g, node, in, i));
   if (part.id && (node_type(g, part) != node_type(g, to) || node_shape(g, part).id != node_shape(g, to).id))
     DIAG_BUG(g->session, g->span, "the gradient of `%s` by input %u has another shape than the input",
-             prim_info(node_prim(g, node))->word, i);
+             prim->word, i);
   return part;
 }
 

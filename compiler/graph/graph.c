@@ -19,6 +19,7 @@ Graph *graph_new(Session *session, Type float_type) {
 Graph *graph_like(const Graph *graph) {
   Graph *g = graph_new(graph->session, graph->float_type);
   g->loops = graph->loops;
+  g->fired = graph->fired;
   for (uint32_t i = 0; i < graph->slots.count; i++) {
     Slot slot = graph->slots.data[i];
     slot.shape = shape_of(g, shape_dims(graph, slot.shape));

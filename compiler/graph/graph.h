@@ -114,6 +114,7 @@ typedef struct Graph {
   uint32_t marks;        /* how many MARK nodes were made */
   uint32_t loops;        /* numbers of loops are below this */
   Span span;             /* given to nodes that are made next */
+  uint32_t *fired;       /* the caller's, for tests: counts how often each rule of the builder was used; or NULL */
 } Graph;
 
 Graph *graph_new(Session *session, Type float_type);
@@ -169,6 +170,9 @@ const PrimInfo *prim_info(Prim prim);
 static inline bool prim_is(Prim prim, unsigned flags) { return (prim_info(prim)->kind & flags) != 0; }
 static inline bool node_has(const Graph *g, Node n, unsigned flags) { return prim_is(node_prim(g, n), flags); }
 Prim prim_find(const char *word); /* P_COUNT where there is none */
+
+/* rules.c: the name of rule i of the builder, in the order of rules.def; NULL behind the last. */
+const char *rules_name(uint32_t i);
 
 /* print.c, parse.c: the graph as text, which parses back to an equal graph but for spans. `#` begins a comment.
  *   graph f32 marks 0              (behind it ` loops 2` where there are loops)

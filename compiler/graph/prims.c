@@ -1,4 +1,5 @@
 /* prims.c: the table of primitives, expanded from prims.def: values in double, and derivatives from the equations. */
+#include "mutate.h"
 #include "node.h"
 
 /* ---- values that take more than an operator ---- */
@@ -74,6 +75,33 @@ static Node make_binary(Graph *g, const Draft *d) {
 #define TIMES(p, q) build_times(G_, p, q)
 #define OVER(p, q) build_over(G_, p, q)
 #define UN(PRIM_, p) build_unary(G_, P_##PRIM_, p)
+
+#ifdef GRADC_MUTATE
+/* Each operator of an equation is a site: without its second operand, without its first, or another operator. */
+static Node site_unary(const char *where, unsigned n, Node x, Node y) { return mutation_site(n, where) ? x : y; }
+static Node site_binary(const char *where, unsigned n, Node p, Node q, Node y) {
+  return mutation_site(n, where) ? p : mutation_site(n + 1, where) ? q : y;
+}
+#define SITE1(p, y) ({ const Node p_ = p; site_unary(__func__, __COUNTER__, p_, y); })
+#define SITE2(p, q, build) \
+  ({ const Node p_ = p, q_ = q; site_binary(__func__, __COUNTER__ + 0 * __COUNTER__, p_, q_, build(G_, p_, q_)); })
+#undef NUM
+#undef NEG
+#undef ADD
+#undef SUB
+#undef MUL
+#undef TIMES
+#undef OVER
+#undef UN
+#define NUM(number) build_like(G_, g, mutation_site(__COUNTER__, __func__) ? 2 * (number) + 1 : (number))
+#define NEG(p) SITE1(p, build_neg(G_, p_))
+#define ADD(p, q) SITE2(p, q, build_add)
+#define SUB(p, q) SITE2(p, q, build_sub)
+#define MUL(p, q) SITE2(p, q, build_mul)
+#define TIMES(p, q) SITE2(p, q, build_times)
+#define OVER(p, q) SITE2(p, q, build_over)
+#define UN(PRIM_, p) SITE1(p, build_unary(G_, P_##PRIM_, p_))
+#endif
 
 #define VALUE1(word, formula) \
   static double value_##word(double x, double unused_b, double unused_c) { return formula; }

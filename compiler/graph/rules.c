@@ -1,5 +1,6 @@
 /* rules.c: applies the table of rules.def; the vocabulary of its rows. Longer bodies are in rules_move.c,
  * rules_cut.c, rules_sum.c and rules_stable.c. */
+#include "mutate.h"
 #include "node.h"
 
 static bool is_number(const Graph *g, Node n, double value) {
@@ -148,11 +149,14 @@ Node rules_apply(Graph *g, const Draft *d) {
   const Node a = d->in[0], b = d->count > 1 ? d->in[1] : NODE_NONE, c = d->count > 2 ? d->in[2] : NODE_NONE;
   for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
     if (table[i].prim != P_COUNT ? table[i].prim != d->prim : !(table[i].kind & kind)) continue;
-    const Node n = table[i].apply(g, d, a, b, c);
+    const Node made = table[i].apply(g, d, a, b, c), n = made.id ? MUTATED_RULE(g, table[i].name, made) : made;
     if (!n.id) continue;
+    if (g->fired) g->fired[i]++;
     if (node_type(g, n) != d->type || node_shape(g, n).id != d->shape.id)
       draft_bug(g, d, __FILE__, __LINE__, table[i].name);
     return n;
   }
   return NODE_NONE;
 }
+
+const char *rules_name(uint32_t i) { return i < sizeof table / sizeof table[0] ? table[i].name : NULL; }

@@ -9,6 +9,7 @@
 typedef struct {
   const char *rule, *in, *out;
   int tame; /* 1: the law holds for ordinary numbers (the row in rules.def says where not); 2: a constant is rounded to f32 */
+  bool kept; /* the rule must leave it as it is */
 } Case;
 
 static const Case cases[] = {
@@ -45,7 +46,7 @@ static const Case cases[] = {
     {"mul_one", "mul #1 x", "x"},
     {"mul_minus_one", "mul x #-1", "neg(x)"},
     {"mul_neg", "neg y | mul x $1", "neg(mul(x, y))"},
-    {"neg_mul", "neg x | mul $1 y", "neg(mul(x, y))"},
+    {"neg_mul", "neg x | exp y | mul $1 $2", "neg(mul(x, exp(y)))"},
     {"mul_numbers", "mul x #3 | mul $1 #5", "mul(x, 15)"},
     {"mul_mask", "select p x #0 | mul $1 #3", "select(p, mul(x, 3), 0)"},
     {"mul_mask_no", "select p #0 x | mul $1 #3", "select(p, 0, mul(x, 3))"},
@@ -124,11 +125,11 @@ static const Case cases[] = {
     {"not_eq", "eq x y : bool [batch, 4] | not $1 : bool [batch, 4]", "ne(x, y)"},
     {"not_ne", "ne x y : bool [batch, 4] | not $1 : bool [batch, 4]", "eq(x, y)"},
     {"not_lt", "neg i : i32 [batch, 4] | lt i $1 : bool [batch, 4] | not $2 : bool [batch, 4]", "le(neg(i), i)"},
-    {"not_lt", "lt x y : bool [batch, 4] | not $1 : bool [batch, 4]", "not(lt(x, y))"},
+    {"not_lt", "lt x y : bool [batch, 4] | not $1 : bool [batch, 4]", "not(lt(x, y))", 0, true},
     {"not_le", "neg i : i32 [batch, 4] | le i $1 : bool [batch, 4] | not $2 : bool [batch, 4]", "lt(neg(i), i)"},
     {"lt_same", "lt x x : bool [batch, 4]", "0"},
     {"le_same", "le i i : bool [batch, 4]", "1"},
-    {"le_same", "le x x : bool [batch, 4]", "le(x, x)"},
+    {"le_same", "le x x : bool [batch, 4]", "le(x, x)", 0, true},
     {"eq_same", "eq i i : bool [batch, 4]", "1"},
     {"ne_same", "ne i i : bool [batch, 4]", "0"},
     {"eq_nan", "eq x x : bool [batch, 4]", "not(is_nan(x))"},
@@ -141,15 +142,11 @@ static const Case cases[] = {
     {"and_false", "cast #0 : bool [batch, 4] | and p $1 : bool [batch, 4]", "0"},
     {"and_same", "and p p : bool [batch, 4]", "p"},
     {"and_within", "and p q : bool [batch, 4] | and p $1 : bool [batch, 4]", "and(p, q)"},
-    {"and_within_2", "and p q : bool [batch, 4] | lt x y : bool [batch, 4] | and $1 $2 : bool [batch, 4] | and $3 $2 : bool [batch, 4]",
-     "and(and(p, q), lt(x, y))"},
     {"and_not", "not p : bool [batch, 4] | and p $1 : bool [batch, 4]", "0"},
     {"or_true", "cast #1 : bool [batch, 4] | or p $1 : bool [batch, 4]", "1"},
     {"or_false", "cast #0 : bool [batch, 4] | or p $1 : bool [batch, 4]", "p"},
     {"or_same", "or p p : bool [batch, 4]", "p"},
     {"or_within", "or p q : bool [batch, 4] | or q $1 : bool [batch, 4]", "or(p, q)"},
-    {"or_within_2", "or p q : bool [batch, 4] | lt x y : bool [batch, 4] | or $1 $2 : bool [batch, 4] | or $3 $2 : bool [batch, 4]",
-     "or(or(p, q), lt(x, y))"},
     {"or_not", "not p : bool [batch, 4] | or p $1 : bool [batch, 4]", "1"},
     {"select_true", "lt #0 #1 : bool [batch, 4] | select $1 x y", "x"},
     {"select_false", "lt #1 #0 : bool [batch, 4] | select $1 x y", "y"},
@@ -162,7 +159,7 @@ static const Case cases[] = {
     {"select_not_bool", "cast #1 : bool [batch, 4] | cast #0 : bool [batch, 4] | select p $2 $1 : bool [batch, 4]", "not(p)"},
     {"cast_same", "cast x", "x"},
     {"cast_cast", "cast x : f64 [batch, 4] | cast $1", "x"},
-    {"cast_cast", "cast d | cast $1 : f64 [batch, 4]", "cast_f64(cast_f32(d))"},
+    {"cast_cast", "cast d | cast $1 : f64 [batch, 4]", "cast_f64(cast_f32(d))", 0, true},
     {"stop_stop", "stop x | stop $1", "stop(x)"},
     {"stop_moved", "reshape x : f32 [batch, 2, 2] | stop $1 : f32 [batch, 2, 2]", "reshape[batch, 2, 2](stop(x))"},
     {"stop_number", "stop #2", "2"},
@@ -235,7 +232,7 @@ static const Case cases[] = {
      "neg v : f32 [4] | lt $1 v : bool [4] | broadcast $2 {1} : bool [batch, 4] | select $3 x #0 | sum $4 {0} : f32 [4]",
      "select(lt(neg(v), v), sum{0}(x), 0)"},
     {"sum_of_sum", "sum t {2} : f32 [batch, 2] | sum $1 {1} : f32 [batch]", "sum{1 2}(t)"},
-    {"sum_of_sum", "sum t {2} : f32 [batch, 2] | sum $1 {0} : f32 [2]", "sum{0}(sum{2}(t))"},
+    {"sum_of_sum", "sum t {2} : f32 [batch, 2] | sum $1 {0} : f32 [2]", "sum{0}(sum{2}(t))", 0, true},
     {"reduce_transposed", "transpose t {2, 0, 1} : f32 [3, batch, 2] | sum $1 {1} : f32 [3, 2]", "transpose{1 0}(sum{0}(t))"},
     {"sum_of_pad", "pad t {0, 0, 0, 1, 1, 0, 2, 0, 0} : f32 [batch, 4, 5] | sum $1 {1} : f32 [batch, 5]",
      "pad{0 0 0 2 0 0}(sum{1}(t))"},
@@ -249,7 +246,7 @@ static const Case cases[] = {
     {"contract_transposed", "transpose w {1, 0} : f32 [3, 4] | contract x $1 {0, 1, 1, 1} : f32 [batch, 3]",
      "contract{0 1 1 0}(x, w)"},
     {"contract_transposed", "transpose t {0, 2, 1} : f32 [batch, 3, 2] | contract $1 x {1, 0, 0, 0} : f32 [batch, 3, 2, 4]",
-     "mul(broadcast{0 1 2}(transpose{0 2 1}(t)), broadcast{0 3}(x))"},
+     "mul(broadcast{0 1 2}(transpose{0 2 1}(t)), broadcast{0 3}(x))", 0, true},
     {"contract_broadcast", "broadcast v {1} | contract $1 w {0, 1, 1, 0} : f32 [batch, 3]", "broadcast{1}(contract{0 1 0 0}(v, w))"},
     {"contract_broadcast", "broadcast v {1} | contract x $1 {0, 1, 0, 0} : f32 [4, 4]", "mul(broadcast{0}(sum{0}(x)), broadcast{1}(v))", 1},
     {"contract_broadcast", "broadcast w {1, 2} : f32 [batch, 4, 3] | contract x $1 {1, 1, 0, 0, 1, 1} : f32 [batch, 3]",
@@ -265,7 +262,7 @@ static const Case cases[] = {
      "slice x {0, -1, 1, 1, 1, 1} : f32 [batch, 1] | slice x {0, -1, 1, 2, 2, 1} : f32 [batch, 2] |"
      "slice y {0, -1, 1, 0, 1, 1} : f32 [batch, 1] | exp $1 : f32 [batch, 1] | exp $2 : f32 [batch, 2] | exp $3 : f32 [batch, 1] |"
      "concat $4 $5 $6 {1} | contract $7 w {0, 1, 1, 0} : f32 [batch, 3]",
-     "contract{0 1 1 0}(concat{1}(exp(slice{0 -1 1 1 1 1}(x)), exp(slice{0 -1 1 2 2 1}(x)), exp(slice{0 -1 1 0 1 1}(y))), w)", 1},
+     "contract{0 1 1 0}(concat{1}(exp(slice{0 -1 1 1 1 1}(x)), exp(slice{0 -1 1 2 2 1}(x)), exp(slice{0 -1 1 0 1 1}(y))), w)", 1, true},
     {"gather_nothing", "const 0 : f32 [] | broadcast $1 : f32 [4, 3] | gather $2 i {0} : f32 [batch, 4, 3]", "0"},
     {"scatter_nothing", "scatter_add #0 i {1, 5} : f32 [batch, 5]", "0"},
     {"contract_broadcast", "broadcast s : f32 [4, 2] | contract x $1 {0, 1, 1, 0} : f32 [batch, 2]",
@@ -288,7 +285,14 @@ enum { CASES = sizeof cases / sizeof cases[0] };
 static int check_case(const Case *c) {
   Session session = {0};
   int wrongs = 0;
-  Graph *raw = case_graph(&session, c->in), *built = graph_rebuild(raw, false);
+  uint32_t fired[CASES] = {0}, own = 0; /* there is a case for each rule */
+  Graph *raw = case_graph(&session, c->in);
+  raw->fired = fired;
+  Graph *built = graph_rebuild(raw, false);
+  while (rules_name(own) && strcmp(rules_name(own), c->rule)) own++;
+  if (!rules_name(own) || !fired[own] != c->kept)
+    print_error("%s: %s: the rule is%s used\n", c->rule, c->in, c->kept ? "" : " not"), wrongs++;
+  raw->fired = built->fired = NULL;
   const char *wrong = graph_verify(built);
   if (wrong) print_error("%s: %s: %s\n", c->rule, c->in, wrong), wrongs++;
   Text text = {0};
@@ -325,7 +329,7 @@ static void test_every_rule_has_an_example(void **state) {
   };
   for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
     bool found = false;
-    for (size_t i = 0; i < CASES; i++) found |= !strcmp(names[k], cases[i].rule);
+    for (size_t i = 0; i < CASES; i++) found |= !strcmp(names[k], cases[i].rule) && !cases[i].kept;
     if (!found) fail_msg("the rule %s has no example", names[k]);
   }
 }
