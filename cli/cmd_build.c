@@ -10,7 +10,7 @@
 #include "near.h"
 #include "weights.h"
 
-const uint8_t cmd_build_options[] = {OPT_out_build, OPT_emit, OPT_target, OPT_cpu_build, OPT_inference, OPT_weights_build, OPT_max_batch,
+const uint8_t cmd_build_options[] = {OPT_out_build, OPT_emit, OPT_target, OPT_cpu_build, OPT_inference, OPT_no_gradient, OPT_weights_build, OPT_max_batch,
                                      OPT_dtype, OPT_batch, OPT_seed, OPT_set, OPT_model, OPT_symbols, OPT_quiet, OPT_no_warn, OPT_COUNT};
 
 typedef enum { EMIT_SHARED, EMIT_STATIC, EMIT_OBJECT, EMIT_IR, EMIT_ASSEMBLY, EMIT_HEADER, EMIT_PYTHON, EMIT_KINDS } EmitKind;
@@ -279,7 +279,8 @@ static bool build(Build *b) {
                                     : arena_printf(&f->arena, "%s%s", name, for_wasm(b) && b->emit == EMIT_SHARED ? ".wasm" : kinds[b->emit].pattern + 2);
   }
   b->entries = 1u << GRADC_ENTRY_INIT | 1u << GRADC_ENTRY_EVAL;
-  if (!b->options->inference) b->entries |= 1u << GRADC_ENTRY_TRAIN | 1u << GRADC_ENTRY_GRADIENT;
+  if (!b->options->inference) b->entries |= 1u << GRADC_ENTRY_TRAIN;
+  if (!b->options->inference && !b->options->no_gradient) b->entries |= 1u << GRADC_ENTRY_GRADIENT;
   f->compile.plan_only = true;
   for (unsigned i = 0; i < b->cpu_count; i++) {
     f->compile.cpu = b->cpus[i];

@@ -18,7 +18,7 @@ typedef struct {
   Words set, no_warn;
   int64_t seed;              /* -1: not given */
   int64_t epochs, steps, batch, threads, seconds, max_batch, synthetic, samples, memory_limit; /* 0: not given */
-  bool no_cache, clear, verbose, no_shuffle, print_config, quiet, json, resume, inference, symbols;
+  bool no_cache, clear, verbose, no_shuffle, print_config, quiet, json, resume, inference, no_gradient, symbols;
 } Options;
 
 typedef enum {

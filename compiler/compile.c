@@ -28,7 +28,7 @@ typedef struct {
   Graph *graph;          /* optimised and lowered */
   Flops flops;           /* of the graph before it was lowered */
   Schedule *schedule;
-  uint32_t first_buffer; /* its rows of the program's buffer table */
+  uint32_t *rows;        /* of the program's buffer table, one a buffer of the schedule; entries share equal ones */
   Loaded *code;
   double seconds;
   char cache[256];       /* what the cache did: see CompileStats */
@@ -41,6 +41,8 @@ struct Compiled {
   Entry entries[GRADC_ENTRY_COUNT];
   Vec(GradcSlot) slots;
   Vec(GradcBuffer) buffers;
+  Vec(uint32_t) row_next;  /* of each buffer: 1 + another of the same place in the table of hashes; 0: none */
+  uint32_t row_places[1024];
   GradcProgram program;
   Tuned tuned;
   Arena arena;
@@ -145,14 +147,32 @@ static void fill_slots(Compiled *c, const Graph *g) {
   c->program.hash = hash;
 }
 
+static bool same_row(const GradcBuffer *a, const GradcBuffer *b) {
+  return a->where == b->where && a->slot == b->slot && a->offset == b->offset && a->pair == b->pair && a->entry == b->entry &&
+         a->offset_pair == b->offset_pair && !memcmp(a->offset_batch, b->offset_batch, sizeof a->offset_batch);
+}
+
+/* The number of an equal row, which is added where there is none. */
+static uint32_t find_row(Compiled *c, const GradcBuffer *row) {
+  uint64_t hash = hash_mix(hash_mix((uint64_t)row->slot << 1 | row->where, (uint64_t)row->offset), (uint64_t)row->offset_batch[0]);
+  const uint32_t mask = sizeof c->row_places / sizeof *c->row_places - 1;
+  for (uint32_t next = c->row_places[hash & mask]; next; next = c->row_next.data[next - 1])
+    if (same_row(&c->buffers.data[next - 1], row)) return next - 1;
+  vec_push(&c->buffers, *row);
+  vec_push(&c->row_next, c->row_places[hash & mask]);
+  return (c->row_places[hash & mask] = c->buffers.count) - 1;
+}
+
 static void fill_buffers(Compiled *c, Entry *e) {
-  e->first_buffer = c->buffers.count;
+  e->rows = ARENA_ARRAY(&c->arena, uint32_t, e->schedule->buffers.count + 1);
   for (uint32_t i = 0; i < e->schedule->buffers.count; i++) {
     const Buffer *b = &e->schedule->buffers.data[i];
     GradcBuffer row = {.where = b->is_slot ? GRADC_AT_SLOT : GRADC_AT_ARENA, .slot = b->slot, .offset = b->offset};
     memcpy(row.offset_batch, b->offset_batch, sizeof row.offset_batch);
-    row.pair = b->pair, row.entry = (uint8_t)(e - c->entries), row.offset_pair = b->offset_pair;
-    vec_push(&c->buffers, row);
+    row.pair = b->pair, row.entry = b->pair ? (uint8_t)(e - c->entries) : 0, row.offset_pair = b->offset_pair;
+    if (b->is_slot) row = (GradcBuffer){.where = GRADC_AT_SLOT, .slot = b->slot};
+    else row.slot = 0;
+    e->rows[i] = find_row(c, &row);
   }
 }
 
@@ -167,9 +187,9 @@ static void fill_outputs(Compiled *c, const Entry *e, GradcEntryInfo *info) {
     const Dims *d = node_dims(g, o->node);
     GradcOutput *row = &outputs[n++];
     *row = (GradcOutput){.name = arena_text(&c->arena, o->name, strlen(o->name)), .kind = kinds[o->kind], .type = (uint8_t)node_type(g, o->node),
-                         .rank = (uint8_t)d->rank, .buffer = e->first_buffer + e->schedule->output_buffer.data[i], .weight = UINT32_MAX};
+                         .rank = (uint8_t)d->rank, .buffer = e->rows[e->schedule->output_buffer.data[i]], .weight = UINT32_MAX};
     copy_dims(row->dims, d);
-    if (o->weight.id) row->weight = e->first_buffer + e->schedule->weight_buffer.data[i];
+    if (o->weight.id) row->weight = e->rows[e->schedule->weight_buffer.data[i]];
   }
   info->outputs = outputs;
   info->output_count = n;
@@ -225,7 +245,7 @@ static bool entry_key(const Compiled *c, GradcEntryKind kind, CacheKey *key) {
   const Entry *e = &c->entries[kind];
   if (!o->cache) return false;
   Text text = {0};
-  text_printf(&text, "entry %d%s, buffers from %u, for %s, tiles %u %u\n", (int)kind, o->stamps ? " profiled" : "", e->first_buffer, o->cpu ? o->cpu : "native",
+  text_printf(&text, "entry %d%s, for %s, tiles %u %u\n", (int)kind, o->stamps ? " profiled" : "", o->cpu ? o->cpu : "native",
               o->tile_rows, o->tile_vectors);
   text_printf(&text, "vectors %u x %u, caches %lld %lld %lld\n", c->machine.vector_bytes, c->machine.vector_registers,
               (long long)c->machine.l1, (long long)c->machine.l2, (long long)c->machine.l3);
@@ -236,6 +256,9 @@ static bool entry_key(const Compiled *c, GradcEntryKind kind, CacheKey *key) {
     }
   for (int i = 0; o->arena_limit && i < GRADC_MAX_BATCHES; i++)
     text_printf(&text, "memory %lld at batch %lld\n", (long long)o->arena_limit, (long long)o->arena_batch[i]);
+  text_add(&text, "buffers");
+  for (uint32_t i = 0; i < e->schedule->buffers.count; i++) text_printf(&text, " %u", e->rows[i]);
+  text_add(&text, "\n");
   graph_print(e->graph, &text);
   const bool ok = cache_key(text_get(&text), text.length, key);
   text_free(&text);
@@ -269,6 +292,7 @@ void compile_entry(Compiled *c, GradcEntryKind kind) {
   if (!e->schedule || e->code) return;
   const double start = seconds_now();
   EmitOptions options = emit_options(&c->options);
+  options.rows = e->rows;
   options.stamps = c->options.stamps && kind == GRADC_ENTRY_TRAIN;
   EmitResult parts[EMIT_MAX_PARTS] = {{0}};
   CacheKey key;
@@ -280,7 +304,7 @@ void compile_entry(Compiled *c, GradcEntryKind kind) {
   if (!e->code) {
     free_parts(parts, count);
     count = part_count(e->schedule);
-    emit_schedule_parts(e->schedule, names[kind], e->first_buffer, &options, parts, count);
+    emit_schedule_parts(e->schedule, names[kind], 0, &options, parts, count);
     if (cached) keep_cached(c, &key, parts, count, e->cache, sizeof e->cache);
     e->code = emit_load_parts(parts, count, &error);
   }
@@ -383,7 +407,7 @@ Object compiled_object(const Compiled *c, unsigned entries, const ObjectNames *n
                      .has_shared = names->has_shared};
   for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++) {
     if (entries & 1u << kind) model.schedules[kind] = c->entries[kind].schedule;
-    model.first_buffer[kind] = c->entries[kind].first_buffer;
+    model.rows[kind] = c->entries[kind].rows;
   }
   options.keep_ir = names->keep_ir, options.keep_asm = names->keep_asm;
   EmitResult result;
@@ -458,6 +482,7 @@ void compiled_free(Compiled *c) {
   vec_free(&c->slots);
   vec_free(&c->buffers);
   tuned_free(&c->tuned);
+  vec_free(&c->row_next);
   arena_free(&c->arena);
   free(c);
 }

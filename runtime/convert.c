@@ -3,11 +3,14 @@
 #include <string.h>
 #include "safetensors.h"
 
+/* 2 to a power of -25 to 5. */
+static double power(int exponent) { return exponent < 0 ? 1.0 / (double)(1 << -exponent) : (double)(1 << exponent); }
+
 static double half_value(uint16_t bits) {
   int exponent = bits >> 10 & 31, fraction = bits & 1023;
   double size = exponent == 31 ? (fraction ? NAN : INFINITY)
-                : exponent     ? ldexp(1024 + fraction, exponent - 25)
-                               : ldexp(fraction, -24);
+                : exponent     ? (1024 + fraction) * power(exponent - 25)
+                               : fraction * power(-24);
   return bits & 0x8000 ? -size : size;
 }
 

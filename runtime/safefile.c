@@ -67,7 +67,7 @@ static void resolve(GradcSafeFile *file, const char *path) {
   char *real = !lstat(path, &info) && S_ISLNK(info.st_mode) ? realpath(path, NULL) : NULL;
   const char *target = real ? real : path;
   if (strlen(target) >= GRADC_PATH_ROOM - 64) set_error(file, ENAMETOOLONG, NULL);
-  else strcpy(file->path, target);
+  else memcpy(file->path, target, strlen(target) + 1);
   free(real);
 }
 

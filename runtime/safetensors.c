@@ -250,7 +250,8 @@ static GradcStatus parse(Reader *reader, int64_t size) {
 
 GradcStatus gradc_file_parse(void *bytes, int64_t size, const char *name, GradcFile **file, GradcMessage *message) {
   *file = calloc(1, sizeof **file);
-  if (*file) (*file)->name = strdup(name);
+  const size_t length = strlen(name) + 1;
+  if (*file && ((*file)->name = malloc(length))) memcpy((*file)->name, name, length);
   if (!*file || !(*file)->name) {
     free(bytes), free(*file);
     *file = NULL;

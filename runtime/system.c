@@ -1,8 +1,7 @@
 /* system.c: what the machine has to give: memory and processors. */
 #define _GNU_SOURCE
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 #include "gradc.h"
@@ -13,21 +12,33 @@
 #include <cpuid.h>
 #endif
 
-/* The number after `key` in a small text file ("" for its first word); -1 if there is none ("max" is none). */
-static int64_t read_number(const char *path, const char *key) {
-  FILE *file = fopen(path, "re");
-  if (!file) return -1;
-  char line[256];
+/* The beginning of a small text file; "" where it cannot be read. */
+static void read_text(const char *path, char *text, size_t size) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+  text[n > 0 ? n : 0] = 0;
+  if (fd >= 0) close(fd);
+}
+
+/* The number that stands at *at behind spaces, and *at moves behind it; -1 if there is none ("max" is none) or it is too large. */
+static int64_t take_number(const char **at) {
   int64_t number = -1;
-  size_t length = strlen(key);
-  while (number < 0 && fgets(line, sizeof line, file)) {
-    char *end = NULL;
-    if (strncmp(line, key, length) != 0) continue;
-    long long value = strtoll(line + length, &end, 10);
-    if (end != line + length && value >= 0) number = value;
+  while (**at == ' ') (*at)++;
+  for (; (unsigned)(**at - '0') < 10; (*at)++) {
+    number = (number < 0 ? 0 : number * 10) + (**at - '0');
+    if (number > INT64_MAX / 16) return -1;
   }
-  fclose(file);
   return number;
+}
+
+/* The number after `key` in a small text file ("": its first word). */
+static int64_t read_number(const char *path, const char *key) {
+  char text[1024];
+  read_text(path, text, sizeof text);
+  const char *at = strstr(text, key);
+  if (!at) return -1;
+  at += strlen(key);
+  return take_number(&at);
 }
 
 int64_t gradc_available_memory(void) {
@@ -50,12 +61,11 @@ int64_t gradc_available_memory(void) {
 /* Whole processors that a control group's share of time is worth, at least 1; 0: no limit. Threads over it would be
  * stopped in the middle of a barrier. */
 static int processors_allowed(void) {
-  long long quota, period;
-  FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re"); /* "200000 100000" or "max 100000" */
-  if (!file) return 0;
-  bool limited = fscanf(file, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0;
-  fclose(file);
-  if (!limited || quota / period > GRADC_MAX_THREADS) return 0;
+  char text[64]; /* "200000 100000" or "max 100000" */
+  read_text("/sys/fs/cgroup/cpu.max", text, sizeof text);
+  const char *at = text;
+  const int64_t quota = take_number(&at), period = quota > 0 ? take_number(&at) : 0;
+  if (period <= 0 || quota / period > GRADC_MAX_THREADS) return 0;
   return quota < period ? 1 : (int)(quota / period);
 }
 
@@ -87,7 +97,11 @@ int gradc_processors(void) {
   long count = sysconf(_SC_NPROCESSORS_ONLN);
 #if defined(__linux__)
   cpu_set_t set;
-  if (!sched_getaffinity(0, sizeof set, &set)) count = CPU_COUNT(&set);
+  if (!sched_getaffinity(0, sizeof set, &set)) {
+    count = 0;
+    for (size_t i = 0; i < sizeof set; i++)
+      for (unsigned bits = ((const unsigned char *)&set)[i]; bits; bits &= bits - 1) count++;
+  }
 #endif
   if (count < 1) count = 1;
   return allowed && allowed < count ? allowed : (int)count;

@@ -93,6 +93,7 @@ static void add_class(Text *out, Arena *arena, const GradcProgram *p, const char
   add_method(out, arena, p, "evaluate", "_evaluate", "Dict[str, float]", "Losses and metrics of these examples, by name; changes nothing.", true);
   if (!p->entries[GRADC_ENTRY_TRAIN].output_count) return;
   add_method(out, arena, p, "step", "_step", "Dict[str, float]", "Trains on these examples once; their losses and metrics, by name.", true);
+  if (!p->entries[GRADC_ENTRY_GRADIENT].output_count) return;
   add_method(out, arena, p, "gradient", "_gradient", "Dict[str, np.ndarray]",
              "The gradient of the loss by each parameter and each float input, by name; changes nothing.", true);
 }

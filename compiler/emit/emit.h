@@ -6,6 +6,7 @@
 typedef struct {
   const char *cpu;     /* NULL: the host's; "x86-64-v3", "x86-64-v4", … */
   const char *triple;  /* NULL: the host's */
+  const uint32_t *rows; /* of the program's buffer table, one a buffer of the schedule; NULL: one after another from `first_buffer` on */
   unsigned tile_rows, tile_vectors; /* 0: by the schedule; tests permute them */
   bool stamps;         /* call frame->stamp before each launch and after the last */
   bool keep_ir, keep_asm; /* fill the texts below */
@@ -44,7 +45,7 @@ const char *emit_processors(void);
 typedef struct {
   const GradcProgram *program;                   /* the tables; its entries' `run` are not read */
   const Schedule *schedules[GRADC_ENTRY_COUNT];  /* NULL: the entry is left out */
-  uint32_t first_buffer[GRADC_ENTRY_COUNT];
+  const uint32_t *rows[GRADC_ENTRY_COUNT];       /* of each schedule's buffers: as in EmitOptions */
   const char *symbol;   /* of the GradcProgram: inside the module where there is a `function`, else hidden */
   const char *function; /* const GradcProgram *function(void): seen from outside; or NULL */
   const char *shared;   /* begins the names of what all models of one program share: the data of its `starts` */

@@ -164,12 +164,17 @@ static Share find_share(Entry *y, Extent extent) {
   return s;
 }
 
-/* The buffer numbers of a launch's operands, as constant data. */
-static V launch_record(Unit *u, const Launch *l, uint32_t first_buffer) {
+/* Where a buffer's address stands in the program's table. */
+static uint32_t row_of(const Unit *u, uint32_t first_buffer, uint32_t buffer) {
+  return u->options->rows ? u->options->rows[buffer] : first_buffer + buffer;
+}
+
+/* The buffer numbers of a launch's operands, as constant data; `own`: those of a table of its own. */
+static V launch_record(Unit *u, const Launch *l, uint32_t first_buffer, bool own) {
   Emit *e = u->e;
   const Kernel *k = &u->schedule->kernels.data[l->kernel];
   V numbers[KERNEL_MAX_OPERANDS];
-  for (unsigned i = 0; i < k->operand_count; i++) numbers[i] = e_int(e, e->i32, first_buffer + l->operands[i]);
+  for (unsigned i = 0; i < k->operand_count; i++) numbers[i] = e_int(e, e->i32, own ? i : row_of(u, first_buffer, l->operands[i]));
   V data = LLVMConstArray2(e->i32, numbers, k->operand_count);
   V record = LLVMAddGlobal(e->module, LLVMTypeOf(data), "record");
   LLVMSetInitializer(record, data), LLVMSetGlobalConstant(record, true);
@@ -240,19 +245,12 @@ static V moved_operands(Entry *y, const Launch *l, uint32_t first_buffer) {
   Emit *e = y->u->e;
   const Kernel *k = &y->u->schedule->kernels.data[l->kernel];
   for (unsigned i = 0; i < k->operand_count; i++) {
-    V at = e_load(e, e->ptr, e_gep(e, e->ptr, y->table, e_i64(e, first_buffer + l->operands[i])), e->pointer_bytes);
+    V at = e_load(e, e->ptr, e_gep(e, e->ptr, y->table, e_i64(e, row_of(y->u, first_buffer, l->operands[i]))), e->pointer_bytes);
     V by = moved_by(y, &l->advance[i], l->loop);
     if (by) at = e_gep(e, memory_type(e, (Type)k->operand_type[i]), at, by);
     e_store(e, at, e_gep(e, e->ptr, y->moved, e_i64(e, i)), e->pointer_bytes);
   }
   return y->moved;
-}
-
-static V own_numbers(Unit *u, const Kernel *k) {
-  Launch plain = {0};
-  for (unsigned i = 0; i < k->operand_count; i++) plain.operands[i] = i;
-  plain.kernel = (uint32_t)(k - u->schedule->kernels.data);
-  return launch_record(u, &plain, 0);
 }
 
 static void call_kernel(Entry *y, const Launch *l, V *kernels, uint32_t first_buffer) {
@@ -264,7 +262,7 @@ static void call_kernel(Entry *y, const Launch *l, V *kernels, uint32_t first_bu
     from = share.from, to = share.to;
   }
   V table = l->advance ? moved_operands(y, l, first_buffer) : y->table;
-  V record = l->advance ? own_numbers(y->u, k) : launch_record(y->u, l, first_buffer);
+  V record = launch_record(y->u, l, first_buffer, l->advance != NULL);
   call_function(e, kernels[l->kernel], (V[]){y->frame, table, record, from, to, y->scratch}, 6);
 }
 

@@ -249,6 +249,7 @@ V e_function(Emit *e, const char *name, LLVMTypeRef ret, LLVMTypeRef *params, un
   add_text(e, f, "target-cpu", e->target.cpu), add_text(e, f, "target-features", e->target.features);
   add_text(e, f, "prefer-vector-width", width);
   add_enum(e, f, whole, "nounwind");
+  if (e->small) add_enum(e, f, whole, "optsize");
   if (internal) LLVMSetLinkage(f, LLVMInternalLinkage), add_enum(e, f, whole, "noinline");
   for (unsigned i = 0; noalias && i < n; i++)
     if (params[i] == e->ptr) add_enum(e, f, i + 1, "noalias");

@@ -28,6 +28,7 @@ typedef struct {
   Target target;
   LLVMTypeRef f32, f64, i1, i8, i16, i32, i64, ptr, void_;
   unsigned pointer_bytes;
+  bool small; /* what runs once, or is short beside what it calls: functions are made for few bytes */
   V function; /* the one being built */
 } Emit;
 

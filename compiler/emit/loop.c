@@ -131,10 +131,11 @@ void loop_lanes(Nest *n, unsigned axis, unsigned wide, Carry *carry, bool hoist,
     known_lanes(n, axis, r.count, wide, carry, hoist, body, data);
     return;
   }
-  V at = full_chunks(n, axis, r.from, r.to, wide, carry, hoist, body, data);
+  const bool wide_fits = r.extent < 0 || r.extent >= lanes * wide, one_fits = r.extent < 0 || r.extent >= lanes; /* at all */
+  V at = wide_fits ? full_chunks(n, axis, r.from, r.to, wide, carry, hoist, body, data) : r.from;
   const bool ends_whole = r.extent >= 0 && r.extent % lanes == 0 && (!r.unit || r.unit % lanes == 0);
   const bool wide_whole = ends_whole && r.extent % (lanes * wide) == 0 && r.unit && r.unit % (lanes * wide) == 0;
-  if (wide > 1 && !wide_whole) at = full_chunks(n, axis, at, r.to, 1, carry, hoist, body, data);
+  if (wide > 1 && !wide_whole && one_fits) at = full_chunks(n, axis, at, r.to, 1, carry, hoist, body, data);
   if (ends_whole) return;
   /* a share of a known extent ends in the same tail, where shares are whole vectors */
   const bool tail_known = r.extent >= 0 && r.unit && r.unit % lanes == 0;

@@ -87,7 +87,26 @@ static V random_body(Emit *e, bool normal, LLVMTypeRef type, V element, V draw, 
   return narrow ? emit_normal(e, type, words[0], words[0], words[1], words[1]) : emit_normal(e, type, words[0], words[1], words[2], words[3]);
 }
 
+/* Lanes `from` .. `from + count - 1` of a vector. */
+static V some_lanes(Emit *e, V x, unsigned from, unsigned count) {
+  V order[64];
+  for (unsigned i = 0; i < count; i++) order[i] = e_int(e, e->i32, from + i);
+  return LLVMBuildShuffleVector(e->b, x, LLVMGetPoison(LLVMTypeOf(x)), LLVMConstVector(order, count), "");
+}
+
+/* By halves, to the target's own vectors: a quarter of the code for a quarter of the lanes, and as many calls. */
+static V random_halves(Emit *e, bool normal, LLVMTypeRef type, V element, V draw, V site, V seed) {
+  const unsigned half = e_lanes(type) / 2;
+  LLVMTypeRef part = LLVMVectorType(e_scalar(type), half);
+  V order[64], low = emit_random(e, normal, part, some_lanes(e, element, 0, half), draw, site, seed),
+               high = emit_random(e, normal, part, some_lanes(e, element, half, half), draw, site, seed);
+  for (unsigned i = 0; i < 2 * half; i++) order[i] = e_int(e, e->i32, i);
+  return LLVMBuildShuffleVector(e->b, low, high, LLVMConstVector(order, 2 * half), "");
+}
+
 V emit_random(Emit *e, bool normal, LLVMTypeRef type, V element, V draw, V site, V seed) {
+  if (e->small && e_lanes(type) > 2 && e_lanes(type) % 2 == 0 && e_lanes(type) * (e_scalar(type) == e->f32 ? 4 : 8) > e->target.vector_bytes)
+    return random_halves(e, normal, type, element, draw, site, seed);
   char name[64];
   snprintf(name, sizeof name, "%s.%u.f%d", normal ? "normal" : "uniform", e_lanes(type), e_scalar(type) == e->f32 ? 32 : 64);
   V callee = LLVMGetNamedFunction(e->module, name), args[] = {element, draw, site, seed};

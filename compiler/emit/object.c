@@ -173,15 +173,20 @@ static V find_done(const DoneList *list, const Schedule *s, uint32_t number) {
 /* An entry with its kernels, inside the module. */
 static V emit_run(Emit *e, const EmitModel *m, const EmitOptions *options, int kind, DoneList *done) {
   static const char *const names[] = {"init", "train", "eval", "gradient"};
-  Unit u = {.e = e, .schedule = m->schedules[kind], .options = options};
+  EmitOptions own = *options;
+  own.rows = m->rows[kind];
+  Unit u = {.e = e, .schedule = m->schedules[kind], .options = &own};
   V *kernels = ARENA_ARRAY(&u.arena, V, u.schedule->kernels.count + 1);
+  e->small = kind == GRADC_ENTRY_INIT;
   for (uint32_t i = 0; i < u.schedule->kernels.count; i++) {
     kernels[i] = find_done(done, u.schedule, i);
     if (kernels[i]) continue;
     kernels[i] = kernel_emit(&u, i, NULL);
     vec_push(done, ((Done){u.schedule, i, kernels[i]}));
   }
-  entry_emit(&u, names[kind], m->first_buffer[kind], kernels);
+  e->small = true;
+  entry_emit(&u, names[kind], 0, kernels);
+  e->small = false;
   V run = LLVMGetNamedFunction(e->module, names[kind]);
   LLVMSetLinkage(run, LLVMInternalLinkage);
   arena_free(&u.arena);

@@ -26,7 +26,6 @@ static bool fails(void) {
 static void *failing_malloc(size_t size) { return fails() ? NULL : malloc(size); }
 static void *failing_calloc(size_t count, size_t size) { return fails() ? NULL : calloc(count, size); }
 static void *failing_realloc(void *old, size_t size) { return fails() ? NULL : realloc(old, size); }
-static char *failing_strdup(const char *text) { return fails() ? NULL : strdup(text); }
 static int failing_memalign(void **memory, size_t alignment, size_t size) {
   return fails() ? ENOMEM : posix_memalign(memory, alignment, size);
 }
@@ -38,8 +37,6 @@ static int failing_thread(pthread_t *id, const pthread_attr_t *attributes, void 
 #define malloc failing_malloc
 #define calloc failing_calloc
 #define realloc failing_realloc
-#undef strdup
-#define strdup failing_strdup
 #define posix_memalign failing_memalign
 #include "../../runtime/model.c"
 #include "../../runtime/safetensors.c"
@@ -52,7 +49,6 @@ static int failing_thread(pthread_t *id, const pthread_attr_t *attributes, void 
 #undef pthread_create
 #undef calloc
 #undef realloc
-#undef strdup
 #undef posix_memalign
 
 static void fail_from(int n, bool on) { countdown = n, forever = on, calls = 0; }
