@@ -119,10 +119,24 @@ static Graph *optimise(const Graph *graph, const CompileOptions *options) {
   return passes_run(graph, &passes);
 }
 
+/* The runtime gives an instance memory of zeros: parameters and states that begin so need no code. */
+static void leave_zeros(Graph *g) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < g->outputs.count; i++) {
+    const Output *o = &g->outputs.data[i];
+    Node value = o->node;
+    while (node_prim(g, value) == P_BROADCAST) value = node_in(g, value, 0);
+    const bool zeros = node_prim(g, value) == P_CONST && node_attr(g, value)[0] == 0; /* the bits: not -0 */
+    if (o->kind != OUT_SLOT || !zeros) g->outputs.data[kept++] = *o;
+  }
+  g->outputs.count = kept;
+}
+
 /* A graph that later stages take: optimised, products of vectors taken apart, simplified once more. */
-static Graph *prepare(const Graph *graph, const CompileOptions *options, Flops *flops) {
+static Graph *prepare(const Graph *graph, GradcEntryKind entry, const CompileOptions *options, Flops *flops) {
   Graph *optimised = optimise(graph, options);
   if (flops) *flops = graph_flops(optimised);
+  if (entry == GRADC_ENTRY_INIT) leave_zeros(optimised);
   Graph *lowered = schedule_lower(optimised);
   Graph *done = graph_rebuild(lowered, true);
   graph_free(optimised);
@@ -216,7 +230,7 @@ static void plan_entry(Compiled *c, Program *p, GradcEntryKind kind) {
   if (!graph) return;
   Entry *e = &c->entries[kind];
   GradcEntryInfo *info = &c->program.entries[kind];
-  e->graph = prepare(graph, &c->options, &e->flops);
+  e->graph = prepare(graph, kind, &c->options, &e->flops);
   e->schedule = schedule_graph(c->session, e->graph, &c->machine);
   tuned_apply(&c->tuned, e->schedule);
   if (c->options.arena_limit) schedule_recompute(e->schedule, c->options.arena_batch, c->options.arena_limit);
@@ -523,7 +537,7 @@ static bool dump_graph(Session *s, Program *p, const CompileOptions *options, co
     return false;
   }
   const Machine machine = machine_of(options);
-  Graph *g = prepare(graph, options, NULL);
+  Graph *g = prepare(graph, entry, options, NULL);
   Schedule *schedule = schedule_graph(s, g, &machine);
   if (ir || assembly) dump_code(schedule, options, assembly, out);
   else schedule_print(schedule, out);
