@@ -44,5 +44,13 @@ FactsLive *facts_live_new(const struct Ranges *ranges, Node root);
 void facts_live_free(FactsLive *live);
 /* Why the derivative of the root by `x` is 0; STILL_NOT: it need not be, or the root does not depend on x at all. */
 Still facts_still(const FactsLive *live, Node x);
+/* Is the derivative of the user by its input number i 0, and why? */
+StillKind facts_cut(const struct Ranges *ranges, Node user, uint32_t i);
+
+/* ---- fall.c ---- */
+
+/* A term of the sum `root` that goes to minus infinity as some of `xs` go to infinity, where no other term that depends on
+ * them rises; NODE_NONE: none is found. *by: one of them. A loss that has one has no least value. */
+Node facts_falls(const struct Ranges *ranges, Node root, const Node *xs, uint32_t count, uint32_t *by);
 
 #endif

@@ -48,6 +48,9 @@ bool is_softmax(const Graph *g, Node n, Node *u);
 /* Is n = log(sum(e^u)) over some axes of *u? */
 bool is_log_sum_exp(const Graph *g, Node n, Node *u);
 
+/* Is b = log a, of which a b is at least -1 / e? */
+bool is_log_of(const Graph *g, Node b, Node a);
+
 /* ---- domain.c ---- */
 
 typedef enum { DOMAIN_LOG, DOMAIN_SQRT, DOMAIN_DIVISION, DOMAIN_EXP, DOMAIN_POW, DOMAIN_ARC } DomainKind;

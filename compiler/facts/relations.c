@@ -296,6 +296,40 @@ static bool of_reduced_sum(const Ranges *r, const Graph *g, Node n, Range *range
   return true;
 }
 
+/* u - log(sum e^u), the sum given back to its own elements. */
+static bool is_log_softmax(const Graph *g, Node n, Node *u) {
+  Node what, sum;
+  int64_t axes[GRAPH_MAX_RANK];
+  uint32_t count;
+  if (node_prim(g, n) != P_SUB || !repeats(g, node_in(g, n, 1), n, &what, axes, &count)) return false;
+  if (!log_sum_exp(g, what, u, &sum) || !reduces(g, sum, plain_node(g, node_in(g, sum, 0)), axes, count)) return false;
+  if (same_node(g, node_in(g, n, 0), *u)) return true;
+  return node_prim(g, plain_node(g, *u)) == P_SUB && same_node(g, node_in(g, n, 0), node_in(g, plain_node(g, *u), 0));
+}
+
+bool is_log_of(const Graph *g, Node b, Node a) {
+  Node u, v;
+  a = unguarded(g, a), b = unguarded(g, b);
+  if (node_prim(g, b) == P_LOG && node_is(unguarded(g, node_in(g, b, 0)), a)) return true;
+  if (node_prim(g, a) == P_EXP && node_is(unguarded(g, node_in(g, a, 0)), b)) return true;
+  if (!is_softmax(g, a, &u)) return false;
+  if (is_log_softmax(g, b, &v) && same_node(g, u, v)) return true;
+  if (node_prim(g, b) != P_SUB) return false; /* (u - m) - log(sum e^(u - m)) */
+  const Node shifted = plain_node(g, node_in(g, plain_node(g, node_in(g, a, 0)), 0));
+  Node what, sum;
+  int64_t axes[GRAPH_MAX_RANK];
+  uint32_t count;
+  return same_node(g, node_in(g, b, 0), shifted) && repeats(g, node_in(g, b, 1), b, &what, axes, &count) &&
+         log_sum_exp(g, what, &v, &sum) && same_node(g, v, shifted);
+}
+
+/* a log a >= -1 / e. */
+static bool of_product(const Graph *g, Node n, Range *range) {
+  if (!is_log_of(g, node_in(g, n, 1), node_in(g, n, 0)) && !is_log_of(g, node_in(g, n, 0), node_in(g, n, 1))) return false;
+  *range = at_least(-0.36787944117144233, false);
+  return true;
+}
+
 bool relation_of(const Ranges *r, Node n, Range *range) {
   const Graph *g = ranges_graph(r);
   Node sum;
@@ -303,6 +337,7 @@ bool relation_of(const Ranges *r, Node n, Range *range) {
   switch (node_prim(g, n)) {
   case P_SUB: return of_difference(g, n, range);
   case P_ADD: return of_sum(r, g, n, range);
+  case P_MUL: return of_product(g, n, range);
   case P_MAX: case P_MIN: return of_max(g, n, range);
   case P_SUM: return of_reduced_sum(r, g, n, range);
   case P_DIV: {

@@ -13,8 +13,7 @@ static bool is_zero(const Graph *g, Node n) {
   return node_constant(g, n, &value) && value == 0;
 }
 
-/* Is the derivative of the user by its input number i 0, and why? */
-static StillKind cut_of(const Ranges *r, Node user, uint32_t i) {
+StillKind facts_cut(const Ranges *r, Node user, uint32_t i) {
   const Graph *g = ranges_graph(r);
   const Prim prim = node_prim(g, user);
   if (!is_float(g, user) || !is_float(g, node_in(g, user, i))) return prim == P_LOOP || prim == P_STACK || prim == P_LAST ? STILL_NOT : STILL_DISCRETE;
@@ -45,7 +44,7 @@ static void mark_live(FactsLive *f, const Graph *g) {
   f->live[f->root.id] = 1;
   for (uint32_t id = f->root.id; id > 0; id--)
     for (uint32_t i = 0; f->live[id] && i < node_data(g, (Node){id})->count; i++)
-      if (cut_of(f->ranges, (Node){id}, i) == STILL_NOT) f->live[node_in(g, (Node){id}, i).id] = 1;
+      if (facts_cut(f->ranges, (Node){id}, i) == STILL_NOT) f->live[node_in(g, (Node){id}, i).id] = 1;
 }
 
 static void list_users(FactsLive *f, const Graph *g) {
@@ -289,7 +288,7 @@ static Still cut_behind(const FactsLive *f, Node x) {
     for (uint32_t i = 0; i < node_data(g, (Node){id})->count; i++) {
       if (!reached[node_in(g, (Node){id}, i).id]) continue;
       reached[id] = 1;
-      const StillKind cut = cut_of(f->ranges, (Node){id}, i);
+      const StillKind cut = facts_cut(f->ranges, (Node){id}, i);
       if (cut && f->live[id] && !still.kind) still = (Still){cut, {id}};
     }
   free(reached);

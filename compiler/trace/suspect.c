@@ -134,6 +134,18 @@ static void say_still(Tracer *t, const Owned *o, Still still) {
   else diag_hint(t->s, d, "%s", texts[still.kind].remedy);
 }
 
+/* The players of a game, several train blocks, may each have such a loss: the others hold it. */
+static void check_fall(Tracer *t, const Ranges *ranges, Node total, Owned **list, const Node *nodes, uint32_t count) {
+  uint32_t by = 0;
+  if (train_block(t, 1).id) return;
+  const Node term = facts_falls(ranges, total, nodes, count, &by);
+  if (!term.id) return;
+  const Span at = place_of(t, term);
+  Diag *d = trace_warning(t, "unbounded-loss", at, "the loss has no least value: nothing bounds this term below");
+  diag_note(t->s, d, owned_place(t, list[by]), "as `%s` goes far enough, it falls below any number", t->graph->slots.data[list[by]->slot].name);
+  diag_hint(t->s, d, "a likelihood becomes a loss by a minus sign, a difference by its square or `abs`");
+}
+
 void suspect_parameters(Tracer *t, Node total, Owned **list, const Node *nodes, const Node *gradients, uint32_t count) {
   Ranges *ranges = ranges_new(t->graph, NULL);
   FactsLive *live = facts_live_new(ranges, total);
@@ -145,6 +157,7 @@ void suspect_parameters(Tracer *t, Node total, Owned **list, const Node *nodes, 
       trace_warning(t, "untrained", owned_place(t, list[i]), "`%s` has no influence on the loss: it stays as it starts",
                     t->graph->slots.data[list[i]->slot].name);
   }
+  check_fall(t, ranges, total, list, nodes, count);
   facts_live_free(live);
   ranges_free(ranges);
 }

@@ -116,7 +116,10 @@ static Node wild_form(RandomGraph *r, Node x, Node y) {
   Graph *g = r->g;
   const Node top = build_stop(g, reduced(g, P_RMAX, x)), e = build_unary(g, P_EXP, build_sub(g, x, top));
   const Node sum = reduced(g, P_SUM, e);
-  switch (rg_below(r, 14)) {
+  switch (rg_below(r, 17)) {
+  case 14: return build_mul(g, build_div(g, e, sum), build_unary(g, P_LOG, build_div(g, e, sum)));
+  case 15: return build_mul(g, build_unary(g, P_LOG, x), x);
+  case 16: return build_mul(g, x, build_unary(g, P_EXP, x));
   case 0: return build_div(g, e, sum);
   case 1: return build_sub(g, x, build_add(g, build_unary(g, P_LOG, sum), top));
   case 2: return reduced(g, P_SUM, build_div(g, e, sum));
