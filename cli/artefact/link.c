@@ -31,7 +31,9 @@ enum { WASM_PARTS = sizeof wasm_parts / sizeof *wasm_parts };
 bool artefact_supports(Arena *arena, const char *arch, Why *why) {
   const bool wasm = !strcmp(arch, "wasm32");
   if (carried_find(wasm ? wasm_parts[0] : arena_printf(arena, "%s.o", arch))) return true;
-  if (wasm) return fail(why, "this gradc does not carry the runtime for wasm32", "it was built on a machine without clang-19; `--emit obj` gives the model alone");
+  if (wasm)
+    return fail(why, "this gradc does not carry the runtime for wasm32",
+                "it was built on a machine without clang-19; `--emit obj` gives the model alone");
   return fail(why, arena_printf(arena, "this gradc does not carry the runtime for %s", arch),
               arena_printf(arena, "it was built on a machine without %s-linux-gnu-gcc; `--emit obj` gives the model alone", arch));
 }
@@ -89,7 +91,8 @@ static bool find_wasm_linker(Arena *arena, Linker *linker, Why *why) {
   static const char *const names[] = {"wasm-ld-19", "wasm-ld-20", "wasm-ld-21", "wasm-ld", NULL};
   for (int i = 0; names[i]; i++)
     if ((linker->path = find_program(arena, names[i]))) return true;
-  return fail(why, "no linker for WebAssembly was found: neither wasm-ld-19 nor wasm-ld is in PATH", "install lld-19 (or lld of a later version)");
+  return fail(why, "no linker for WebAssembly was found: neither wasm-ld-19 nor wasm-ld is in PATH",
+              "install lld-19 (or lld of a later version)");
 }
 
 static bool find_linker(Arena *arena, const char *arch, Linker *linker, Why *why) {

@@ -119,14 +119,16 @@ static void add_types(Text *out, const GradcProgram *p) {
   text_printf(out, "\n/** The model \"%s\". */\nexport class Model {\n"
                    "  /** An instance with a memory of its own. `batch`: the most examples in a call (%lld); `wasm`: where the module is, or the\n"
                    "   * module itself. */\n"
-                   "  static create(options?: { seed?: number | bigint; batch?: number; wasm?: string | URL | BufferSource | WebAssembly.Module }):"
-                   " Promise<Model>;\n  readonly capacity: number;\n", p->name, (long long)p->batch[0]);
+                   "  static create(options?: { seed?: number | bigint; batch?: number;\n"
+                   "    wasm?: string | URL | BufferSource | WebAssembly.Module }): Promise<Model>;\n  readonly capacity: number;\n",
+              p->name, (long long)p->batch[0]);
   add_method(out, p, "The outputs, by name.", "forward", GRADC_ENTRY_EVAL, false, false);
   add_method(out, p, "Losses and metrics of these examples; changes nothing.", "evaluate", GRADC_ENTRY_EVAL, true, true);
   if (p->entries[GRADC_ENTRY_TRAIN].output_count)
     add_method(out, p, "Trains on these examples once; their losses and metrics.", "step", GRADC_ENTRY_TRAIN, true, true);
   if (p->entries[GRADC_ENTRY_GRADIENT].output_count)
-    add_method(out, p, "The gradient of the loss by each parameter and each float input; changes nothing.", "gradient", GRADC_ENTRY_GRADIENT, true, false);
+    add_method(out, p, "The gradient of the loss by each parameter and each float input; changes nothing.", "gradient",
+               GRADC_ENTRY_GRADIENT, true, false);
   text_add(out, "  /** Metrics with a state begin anew: before each pass over a data set. */\n  resetMetrics(): void;\n"
                 "  /** Starts anew from this seed. */\n  reset(seed?: number | bigint): void;\n"
                 "  /** Of parameters and layers' states. */\n  readonly names: string[];\n  shape(name: string): number[];\n"
