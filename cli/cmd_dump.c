@@ -4,7 +4,7 @@
 
 #include "front.h"
 
-const uint8_t cmd_dump_options[] = {OPT_after, OPT_entry, OPT_model, OPT_set, OPT_dtype, OPT_cpu, OPT_without, OPT_batch, OPT_COUNT};
+const uint8_t cmd_dump_options[] = {OPT_after, OPT_entry, OPT_model, OPT_set, OPT_dtype, OPT_cpu, OPT_without, OPT_batch, OPT_no_warn, OPT_COUNT};
 
 static bool read_entry(const char *word, GradcEntryKind *entry) {
   static const char *const words[] = {"init", "train", "eval", "gradient"};

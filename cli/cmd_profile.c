@@ -9,7 +9,7 @@
 #include "stamps.h"
 
 const uint8_t cmd_profile_options[] = {OPT_batch, OPT_threads, OPT_seconds, OPT_seed, OPT_set, OPT_dtype, OPT_cpu, OPT_no_cache, OPT_without,
-                                       OPT_model, OPT_json, OPT_COUNT};
+                                       OPT_model, OPT_json, OPT_no_warn, OPT_COUNT};
 
 enum { MOST_LINES = 6 };
 

@@ -6,7 +6,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/gradcConfigVersion.cmake 
 install(TARGETS gradc RUNTIME DESTINATION bin)
 install(FILES ${PROJECT_SOURCE_DIR}/cmake/gradcConfig.cmake ${PROJECT_BINARY_DIR}/gradcConfigVersion.cmake DESTINATION lib/cmake/gradc)
 install(FILES ${PROJECT_BINARY_DIR}/gradc.pc DESTINATION share/pkgconfig)
-install(FILES ${PROJECT_SOURCE_DIR}/docs/embedding.md ${PROJECT_SOURCE_DIR}/docs/language.md DESTINATION share/doc/gradc)
+install(FILES ${PROJECT_SOURCE_DIR}/docs/embedding.md ${PROJECT_SOURCE_DIR}/docs/errors.md ${PROJECT_SOURCE_DIR}/docs/language.md DESTINATION share/doc/gradc)
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_CONTACT "the gradc project")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "a compiler for neural networks")
