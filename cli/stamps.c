@@ -37,6 +37,14 @@ static double median(float *times, int64_t count) {
 
 double stamps_launch(Stamps *s, uint32_t launch) { return median(s->taken + (size_t)launch * MOST_STEPS, s->steps); }
 
+double stamps_fastest(const Stamps *s, uint32_t launch) {
+  const float *times = s->taken + (size_t)launch * MOST_STEPS;
+  float least = times[0];
+  for (int64_t i = 1; i < s->steps; i++)
+    if (times[i] < least) least = times[i];
+  return (double)least;
+}
+
 void stamps_free(Stamps *s) {
   free(s->taken);
   *s = (Stamps){0};

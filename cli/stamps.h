@@ -18,6 +18,8 @@ bool stamps_create(Run *run);
 bool stamps_measure(Run *run, const int64_t *batch, double seconds, Stamps *s);
 /* Seconds of a launch in a step: the median, as company on the machine makes some steps long. */
 double stamps_launch(Stamps *s, uint32_t launch);
+/* … in the step in which it was fastest. */
+double stamps_fastest(const Stamps *s, uint32_t launch);
 void stamps_free(Stamps *s);
 
 #endif
