@@ -7,12 +7,10 @@ static const Builtin table[] = {
 #define BUILTIN(name, params, doc) {#name, params, doc},
 #define UNARY(name, prim, doc) {#name, "x", doc},
 #define PAIR(name, prim, doc) {#name, "x, y", doc},
-#define LIMIT(name, params, doc) {#name, params, doc},
 #include "builtins.def"
 #undef BUILTIN
 #undef UNARY
 #undef PAIR
-#undef LIMIT
 };
 
 static const char *const words[] = {"step",     "steps",    "epoch", "training", "batch", "batch_index", "pi",

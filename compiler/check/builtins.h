@@ -8,12 +8,10 @@ typedef enum {
 #define BUILTIN(name, params, doc) BUILTIN_##name,
 #define UNARY(name, prim, doc) BUILTIN_##name,
 #define PAIR(name, prim, doc) BUILTIN_##name,
-#define LIMIT(name, params, doc) BUILTIN_##name,
 #include "builtins.def"
 #undef BUILTIN
 #undef UNARY
 #undef PAIR
-#undef LIMIT
   BUILTIN_COUNT
 } BuiltinId;
 

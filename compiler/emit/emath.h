@@ -9,6 +9,7 @@
 
 #define MATH1(name) V emit_##name(Emit *e, V x);
 MATH1(exp) MATH1(expm1) MATH1(log) MATH1(log1p) MATH1(tanh) MATH1(sigmoid) MATH1(softplus) MATH1(erf) MATH1(erfc)
+MATH1(lgamma) MATH1(digamma)
 MATH1(rsqrt) MATH1(cbrt) MATH1(sin) MATH1(cos) MATH1(tan) MATH1(asin) MATH1(acos) MATH1(atan) MATH1(sinh) MATH1(cosh)
 MATH1(sign) MATH1(floor) MATH1(ceil) MATH1(round) MATH1(trunc)
 #undef MATH1

@@ -1,4 +1,5 @@
-/* math_tables.h: coefficients, lowest order first. Written by fit.py, which says how they were found. */
+/* math_tables.h: coefficients, lowest order first. Written by fit.py, which says how they were found;
+ * the last ones are terms of series. */
 #ifndef GRADC_MATH_TABLES_H
 #define GRADC_MATH_TABLES_H
 
@@ -110,5 +111,36 @@ static const double c_sinh64[] = {
 static const double c_cbrt64[] = {
   0x1.80a191787a930p+0, -0x1.86a3684de4d1bp-1, 0x1.570cf01255941p-2, -0x1.689f893bb37c4p-4, 0x1.b209c3ff7ca2ap-7,
   -0x1.136e803535f70p-10, 0x1.1d3a0e924600dp-15};
+
+/* lgamma(2 + z) = z p(z) for |z| <= 1/2, Taylor's: 1 - the Euler constant, then (-1)^k (zeta(k) - 1) / k */
+static const double c_gamma64[] = {
+  0x1.b0ee6072093cep-2, 0x1.4a34cc4a60fa6p-2, -0x1.13e001a557607p-4, 0x1.51322ac7d8483p-6, -0x1.e404fc218f5f2p-8,
+  0x1.7add6eadb6c30p-9, -0x1.38ac5c2bf8e08p-10, 0x1.0b36af86396e9p-11, -0x1.d3fd4c76d2fc8p-13, 0x1.a127b0f17d65ap-14,
+  -0x1.78de5bd7c81efp-15, 0x1.580dcee66eb02p-16, -0x1.3cbc963ce2243p-17, 0x1.2597a39f34aacp-18,
+  -0x1.11b2eb7679541p-19, 0x1.0064cdeb22f0fp-20, -0x1.e2600d93cfd2fp-22, 0x1.c76bbb3f07a4dp-23,
+  -0x1.af5a6cbbf8a97p-24, 0x1.99b93c2070b0fp-25, -0x1.862c734df3eacp-26, 0x1.7469daccfadcdp-27,
+  -0x1.6434a8447aeadp-28, 0x1.555a877ffd2c3p-29, -0x1.47b1679258d0ep-30, 0x1.3b15d2b2fc10cp-31,
+  -0x1.2f69a9fabe3e0p-32};
+
+/* digamma(2 + z) = p(z), its derivative */
+static const double c_digamma64[] = {
+  0x1.b0ee6072093cep-2, 0x1.4a34cc4a60fa6p-1, -0x1.9dd002780310ap-3, 0x1.51322ac7d8483p-4, -0x1.2e831d94f99b7p-5,
+  0x1.1c26130249124p-6, -0x1.1196d0a679c47p-7, 0x1.0b36af86396e9p-8, -0x1.073e7b02d6ae0p-9, 0x1.04b8ce96ee5f8p-10,
+  -0x1.0318df2459954p-11, 0x1.020a5b2cd3042p-12, -0x1.01593a1177bd6p-13, 0x1.00e4af2b4e156p-14,
+  -0x1.0097bcbf11bedp-15, 0x1.0064cdeb22f0fp-16, -0x1.0043073686681p-17, 0x1.002c9953744ccp-18,
+  -0x1.001db08f9ba4ap-19, 0x1.0013c594466eap-20, -0x1.000d2bab28121p-21, 0x1.0008c66cec77dp-22,
+  -0x1.0005d8f13858cp-23, 0x1.0003e59ffde12p-24, -0x1.000298ea55633p-25, 0x1.0001bb316ccdap-26,
+  -0x1.0001276b90845p-27, 0x1.0000c4ed05ae3p-28, -0x1.0000834601a87p-29};
+
+/* lgamma(x) - (x - 1/2) log x + x - log(2 pi) / 2 = p(1 / x^2) / x, for x >= 8: B(2j) / (2j (2j - 1)) */
+static const double c_stirling64[] = {
+  0x1.5555555555555p-4, -0x1.6c16c16c16c17p-9, 0x1.a01a01a01a01ap-11, -0x1.3813813813814p-11, 0x1.b951e2b18ff23p-11,
+  -0x1.f6ab0d9993c7dp-10, 0x1.a41a41a41a41ap-8, -0x1.e4286cb0f5398p-6, 0x1.6fe96381e0680p-3, -0x1.6476701181f3ap+0};
+
+/* log x - 1 / (2 x) - digamma(x) = p(1 / x^2) / x^2, for x >= 8: B(2j) / 2j */
+static const double c_slope64[] = {
+  0x1.5555555555555p-4, -0x1.1111111111111p-7, 0x1.0410410410410p-8, -0x1.1111111111111p-8, 0x1.f07c1f07c1f08p-8,
+  -0x1.5995995995996p-6, 0x1.5555555555555p-4, -0x1.c5e5e5e5e5e5ep-2, 0x1.86e7f9b9fe6e8p+1, -0x1.a74ca514ca515p+4,
+  0x1.1975cc0ed7304p+8};
 
 #endif

@@ -160,6 +160,17 @@ static Range of_softplus(const Ranges *r, Node n, const Range *in) {
 }
 static Range of_erfc(const Ranges *r, Node n, const Range *in) { return range_sub(range_point(1), reached(in[0], erf)); }
 
+/* Its least value right of 0 is above -0.1215; left of it there is none. */
+static Range of_lgamma(const Ranges *r, Node n, const Range *in) {
+  Range y = range_of(in[0].lo >= 0 ? -0.1215 : -INFINITY, INFINITY);
+  y.nan = in[0].nan;
+  return y;
+}
+static double digamma(double x) { return x > 0 ? prim_info(P_DIGAMMA)->value(x, 0, 0) : -INFINITY; }
+static Range of_digamma(const Ranges *r, Node n, const Range *in) {
+  return in[0].lo >= 0 ? range_rising(in[0], digamma) : range_any(); /* NaN at the poles below 0 */
+}
+
 static Range of_is_nan(const Ranges *r, Node n, const Range *in) { return truth; }
 static Range of_is_finite(const Ranges *r, Node n, const Range *in) { return truth; }
 static Range of_not(const Ranges *r, Node n, const Range *in) {

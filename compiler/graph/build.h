@@ -53,6 +53,9 @@ Node build_round(Graph *g, uint32_t loop, int64_t length);
 /* table [pairs, n, rest] at index [pairs, places]; values [pairs, places, rest] added up at index [pairs, places] of n. */
 Node build_gather(Graph *g, Node table, Node index, uint32_t pairs);
 Node build_scatter_add(Graph *g, Node values, Node index, uint32_t pairs, int64_t n);
+/* The n-th derivative of digamma, n from 1 to POLYGAMMA_MAX, of a float; of x's type, computed in F64. */
+#define POLYGAMMA_MAX 20
+Node polygamma_node(Graph *g, int n, Node x);
 /* Any primitive with its inputs and attributes; type and shape serve where no rule infers them. */
 Node build_any(Graph *g, Prim prim, Type type, Shape shape, const Node *in, uint32_t count, const int64_t *attr,
                uint32_t attr_count);

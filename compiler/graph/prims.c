@@ -16,6 +16,25 @@ static double softplus_value(double x) { return (x > 0 ? x : 0) + log1p(exp(-fab
 static double max_value(double a, double b) { return a != a ? a : a > b ? a : b; }
 static double min_value(double a, double b) { return a != a ? a : a < b ? a : b; }
 
+/* lgamma of the C library leaves the sign in a global. */
+static double lgamma_value(double x) {
+  int sign;
+  return lgamma_r(x, &sign);
+}
+/* By the recurrence to where the asymptotic series holds; below 1/2 by reflection. */
+static double digamma_value(double x) {
+  if (x < 0.5) {
+    const double part = x - nearbyint(x);
+    if (x < 0 && part == 0) return NAN;
+    return digamma_value(1 - x) - M_PI * cos(M_PI * part) / sin(M_PI * part);
+  }
+  double low = 0;
+  for (; x < 16; x++) low += 1 / x;
+  const double r = 1 / (x * x);
+  const double series = r * (1 / 12. - r * (1 / 120. - r * (1 / 252. - r * (1 / 240. - r * (1 / 132. - r * (691 / 32760. - r / 12))))));
+  return log(x) - 0.5 / x - series - low;
+}
+
 /* ---- parts of derivatives ---- */
 
 /* d/da a^b = b a^(b-1), and 0 where b is 0 (a = 0 would make it 0 * inf). */

@@ -13,12 +13,10 @@ static const struct {
 #define BUILTIN(name, params, doc) {builtin_##name, -1, -1},
 #define UNARY(name, prim, doc) {NULL, P_##prim, -1},
 #define PAIR(name, prim, doc) {NULL, -1, P_##prim},
-#define LIMIT(name, params, doc) {NULL, -1, -1},
 #include "builtins.def"
 #undef BUILTIN
 #undef UNARY
 #undef PAIR
-#undef LIMIT
 };
 
 enum { CALL_DEPTH = 200 };
@@ -239,13 +237,9 @@ static Value run_builtin(Tracer *t, const Closure *c, Value *args, Span span) {
     return v;
   }
   if (runs[id].prim2 >= 0) return op_prim2(t, (Prim)runs[id].prim2, args[0], args[1], span);
-  if (runs[id].run) {
-    Value v = runs[id].run(t, &(Call){c->builtin, args, span});
-    if (v.kind == V_TENSOR) v.span = span, v.exact = false;
-    return v;
-  }
-  trace_limit(t, "no-meaning", span, "`%s` has no meaning yet in this version", c->builtin->name);
-  return value_poison();
+  Value v = runs[id].run(t, &(Call){c->builtin, args, span});
+  if (v.kind == V_TENSOR) v.span = span, v.exact = false;
+  return v;
 }
 
 static bool has_state(Tracer *t, Ast body) {

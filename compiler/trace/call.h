@@ -12,12 +12,10 @@ typedef struct {
 #define BUILTIN(name, params, doc) Value builtin_##name(Tracer *t, Call *c);
 #define UNARY(name, prim, doc)
 #define PAIR(name, prim, doc)
-#define LIMIT(name, params, doc)
 #include "builtins.def"
 #undef BUILTIN
 #undef UNARY
 #undef PAIR
-#undef LIMIT
 
 /* The one axis of `over`, the last (or `absent`) where it is not given. */
 bool one_axis(Tracer *t, Value over, uint32_t rank, int64_t absent, uint32_t *axis, Span at);

@@ -23,6 +23,19 @@ Value builtin_clamp(Tracer *t, Call *c) {
   return op_select(t, op_binary(t, OP_LT, x, low, c->span), low, above, c->span);
 }
 
+Value builtin_polygamma(Tracer *t, Call *c) {
+  int64_t n;
+  Value x = c->args[1];
+  if (!value_whole(t, c->args[0], &n, "the order", c->span) || !value_to_float(t, &x, c->span)) return value_poison();
+  if (n < 0 || n > POLYGAMMA_MAX) {
+    trace_error(t, "bad-argument", c->span, "the order of `polygamma` is 0 to %d; found %lld", POLYGAMMA_MAX, (long long)n);
+    return value_poison();
+  }
+  x.node = n ? polygamma_node(t->graph, (int)n, x.node) : build_unary(t->graph, P_DIGAMMA, x.node);
+  x.span = c->span;
+  return x;
+}
+
 Value builtin_select(Tracer *t, Call *c) { return op_select(t, c->args[0], c->args[1], c->args[2], c->span); }
 
 Value builtin_shape(Tracer *t, Call *c) {

@@ -235,6 +235,28 @@ static void test_pairs(void **state) {
   RUN(cases);
 }
 
+static void test_gamma(void **state) {
+  const Case cases[] = {
+      {"(n - 1)!", "x: [4]", "lgamma(x)", V(1, 2, 5, 11), V(0, 0, log(24), log(3628800))},
+      {"DLMF 5.4.6: gamma(1/2) = sqrt(pi)", "x: [2]", "lgamma(x)", V(0.5, -0.5), V(0.5 * log(M_PI), log(2 * sqrt(M_PI)))},
+      {"DLMF 5.4.12, 5.4.13", "x: [2]", "polygamma(0, x)", V(1, 0.5), V(-0.57721566490153286, -1.9635100260214235)},
+      {"the derivative of lgamma is digamma", "x: [1]", "grad(sum(lgamma(x)), x) - digamma(x)", V(0.7), V(0)},
+      {"DLMF 5.15.2: n! zeta(n + 1)", "x: [1]", "polygamma(1, x)", V(1), V(M_PI * M_PI / 6)},
+      {"of order 2", "x: [1]", "polygamma(2, x)", V(1), V(-2 * 1.2020569031595942854)},
+      {"of order 3", "x: [1]", "polygamma(3, x)", V(1), V(pow(M_PI, 4) / 15)},
+      {"DLMF 5.15.3: at 1/2 times 2^(n + 1) - 1", "x: [1]", "polygamma(3, x)", V(0.5), V(pow(M_PI, 4))},
+      {"recurrence 5.15.5 below 0", "x: [1]", "polygamma(1, x)", V(-0.5), V(M_PI * M_PI / 2 + 4)},
+      {"polygamma's derivative is the next", "x: [1]", "grad(sum(polygamma(1, x)), x)", V(1), V(-2 * 1.2020569031595942854)},
+      {"B(2, 3) = 1 / 12", "a: [1]; b: [1]", "lbeta(a, b)", V(2, 3), V(-log(12))},
+      {"12 t (1 - t)^2 at 1/2", "a: [1]; b: [1]; t: [1]", "beta_nll(a, b, t)", V(2, 3, 0.5), V(-log(1.5))},
+      {"r e^(-r t)", "a: [1]; r: [1]; t: [1]", "gamma_nll(a, r, t)", V(1, 2, 3), V(6 - log(2))},
+      {"r = 1: p^t (1 - p), p = 1/2", "z: [1]; t: [1]; r: [1]", "negative_binomial_nll(z, t, r)", V(0, 3, 1), V(4 * log(2))},
+      {"1 degree: Cauchy, 1 / (pi (1 + u^2))", "z: [1]; t: [1]", "student_nll(z, t, 1)", V(0, 2), V(log(5 * M_PI))},
+      {"e^z - t z + log t!", "z: [1]; t: [1]", "poisson_nll(z, t, full = true)", V(0, 4), V(1 + log(24))},
+  };
+  RUN(cases);
+}
+
 /* Losses that see all examples of a batch; inputs and values one example after the other. */
 static void test_batch_losses(void **state) {
   const double e1 = log(exp(1) + 1) - 1, e2 = log(exp(1) + 2) - 1;
@@ -383,7 +405,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_activations), cmocka_unit_test(test_softmax), cmocka_unit_test(test_regression_losses),
       cmocka_unit_test(test_class_losses), cmocka_unit_test(test_pairs),
-      cmocka_unit_test(test_batch_losses), cmocka_unit_test(test_layers),
+      cmocka_unit_test(test_batch_losses), cmocka_unit_test(test_gamma), cmocka_unit_test(test_layers),
       cmocka_unit_test(test_initialisers), cmocka_unit_test(test_batch_norm),
   };
   return cmocka_run_group_tests_name("definitions", tests, NULL, NULL);

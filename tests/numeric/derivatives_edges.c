@@ -145,6 +145,7 @@ typedef struct {
 
 static void test_special(void **state) {
   const double pi = 3.14159265358979323846, c = 2 / sqrt(pi), h = sqrt(0.5);
+  const double euler = 0.57721566490153286061, apery = 1.2020569031595942854; /* zeta(3) */
   const Special points[] = {
       {P_SINH, 0, 1, 0},        {P_COSH, 0, 0, 1},       {P_TAN, 0, 1, 0},          {P_ASIN, 0, 1, 0},
       {P_ACOS, 0, -1, 0},       {P_ERF, 0, c, 0},        {P_ERFC, 0, -c, 0},        {P_SIN, 0, 1, 0},
@@ -154,6 +155,8 @@ static void test_special(void **state) {
       {P_ERF, 10, 0, 0},        {P_SIGMOID, 1000, 0, 0}, {P_SIGMOID, -1000, 0, 0},  {P_SIGMOID, 0, 0.25, 0},
       {P_EXP, 0, 1, 1},         {P_EXP, -1000, 0, 0},    {P_EXPM1, 0, 1, 1},        {P_LOG1P, 0, 1, -1},
       {P_LOG, 1, 1, -1},        {P_SQRT, 1, 0.5, -0.25}, {P_RSQRT, 1, -0.5, 0.75},  {P_CBRT, 1, 1 / 3.0, -2 / 9.0},
+      {P_LGAMMA, 1, -euler, pi * pi / 6},                   {P_DIGAMMA, 1, pi * pi / 6, -2 * apery},
+      {P_DIGAMMA, -0.5, pi * pi / 2 + 4, 16 - 14 * apery},  {P_LGAMMA, 0.5, -euler - 2 * log(2), pi * pi / 2},
       {P_TAN, pi / 4, 2, 4},    {P_SQRT, 0, INFINITY, -INFINITY},                   {P_LOG, 0, INFINITY, -INFINITY},
   };
   for (size_t i = 0; i < sizeof points / sizeof *points; i++) {

@@ -173,7 +173,7 @@ static void test_elementwise(void **state) {
     double (*one)(double);
     double (*two)(double, double);
   } functions[] = {M(exp),   M(expm1), M(log),   M(log1p), M(sqrt), M(cbrt), M(sin),  M(cos),   M(tan),  M(asin),
-                   M(acos),  M(atan),  M(sinh),  M(cosh),  M(tanh), M(erf),  M(erfc), M(floor), M(ceil), M(trunc),
+                   M(acos),  M(atan),  M(sinh),  M(cosh),  M(tanh), M(erf),  M(erfc), M(lgamma), M(floor), M(ceil), M(trunc),
                    M2(pow),  M2(atan2), {"round", nearbyint, NULL}, {"abs", fabs, NULL},
                    {"max", NULL, fmax}, {"min", NULL, fmin}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
