@@ -10,7 +10,7 @@ typedef struct Local {
   const struct Local *outer;
 } Local;
 
-typedef enum { IN_FN, IN_LAYER, IN_METRIC, IN_OPTIMIZER, IN_MODEL, IN_LAMBDA, IN_OTHER } Within;
+typedef enum { IN_FN, IN_LAYER, IN_METRIC, IN_OPTIMIZER, IN_SCHEDULE, IN_MODEL, IN_LAMBDA, IN_OTHER } Within;
 
 typedef struct {
   Session *s;
@@ -183,7 +183,7 @@ static void misplaced(Checker *c, const AstNode *node) {
   case AST_STATE:
     d = diag_error(c->s, "no-owner", node->span, "a `%s` cannot stand here: only a layer or a model owns one", word);
     if (c->where == IN_FN) diag_hint(c->s, d, "make the `fn` a `layer`");
-    if (c->where == IN_METRIC || c->where == IN_OPTIMIZER) diag_hint(c->s, d, "here only `state` may stand");
+    if (c->where == IN_METRIC || c->where == IN_OPTIMIZER || c->where == IN_SCHEDULE) diag_hint(c->s, d, "here only `state` may stand");
     break;
   case AST_NEXT:
     d = diag_error(c->s, "misplaced-statement", node->span, "`next` stands outside the body of `scan` or `iterate`");
@@ -207,7 +207,8 @@ static bool may_stand(const Checker *c, AstKind kind, bool top) {
   case AST_MEASURE: return c->where == IN_MODEL && top;
   case AST_PARAM: return c->where == IN_LAYER || c->where == IN_MODEL;
   case AST_STATE:
-    return c->where == IN_LAYER || c->where == IN_MODEL || c->where == IN_METRIC || c->where == IN_OPTIMIZER;
+    return c->where == IN_LAYER || c->where == IN_MODEL || c->where == IN_METRIC || c->where == IN_OPTIMIZER ||
+           c->where == IN_SCHEDULE;
   case AST_ASSIGN: return c->where != IN_FN && c->where != IN_OTHER;
   case AST_NEXT: return c->loop;
   default: return true;
@@ -452,9 +453,14 @@ static void check_definition(Checker *c, Ast def) {
     check_body(c, ast_child(tree, def, LAYER_body), BLOCK_VALUE);
     return;
   case AST_INIT:
-  case AST_SCHEDULE:
     check_params(c, ast_child(tree, def, INIT_params));
     check_body(c, ast_child(tree, def, INIT_body), BLOCK_VALUE);
+    return;
+  case AST_SCHEDULE:
+    c->where = IN_SCHEDULE;
+    check_params(c, ast_child(tree, def, SCHEDULE_params));
+    bind_word(c, "loss");
+    check_body(c, ast_child(tree, def, SCHEDULE_body), BLOCK_VALUE);
     return;
   case AST_OPTIMIZER:
     c->where = IN_OPTIMIZER;

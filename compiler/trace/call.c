@@ -271,6 +271,28 @@ static Value run_metric(Tracer *t, const Closure *c, const Value *args, Span spa
   return out;
 }
 
+/* A schedule with states, which sees the loss of the batch: one instance a call, whatever number of parameters it serves. */
+static Value run_schedule(Tracer *t, const Closure *c, const Value *args, Span span) {
+  if (!t->train_loss.id) {
+    trace_error(t, "no-owner", span, "the schedule `%s` has states: it can be the setting of an optimiser alone",
+                closure_name(t, c));
+    return value_poison();
+  }
+  const char *name = closure_name(t, c);
+  Instance *instance = instance_get(t, text_of(t, "%s_%u", name, ++t->schedules), span);
+  Frame frame;
+  Env env = {0};
+  Value out = value_poison();
+  frame_push(t, &frame, instance, c->ast, true);
+  if (closure_env(t, c, args, &env, span)) {
+    const Node loss = build_stop(t->graph, build_cast(t->graph, t->train_loss, t->graph->float_type));
+    env_bind(t, &env, intern_text(&t->s->names, "loss"), value_tensor(t, loss, false, span), span);
+    out = eval_block(t, definition_body(t, c->ast), &env);
+  }
+  frame_pop(t);
+  return out;
+}
+
 static Value *apart(Tracer *t, const Closure *c, const Value *args) {
   Param params[PARAM_LIMIT];
   const uint32_t n = closure_params(t, c, params, PARAM_LIMIT);
@@ -304,6 +326,8 @@ static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
     out = instance_run(t, instance_child(t, closure_name(t, c), true, span), c, args, span);
   else if (kind == AST_METRIC && has_state(t, definition_body(t, c->ast)))
     out = run_metric(t, c, args, span);
+  else if (kind == AST_SCHEDULE && has_state(t, definition_body(t, c->ast)))
+    out = run_schedule(t, c, args, span);
   else
     out = run_body(t, c, args, span);
   if (own && !value_bad(out))

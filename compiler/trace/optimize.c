@@ -434,6 +434,7 @@ static uint32_t trained(Tracer *t, Owned ***out) {
 
 void train_trace(Tracer *t, Node total) {
   Owned **list;
+  t->train_loss = total;
   const uint32_t count = trained(t, &list);
   uint32_t rule_count, used = 0;
   const Group *rules = optimizer_rules(t, &rule_count);

@@ -240,6 +240,8 @@ struct Tracer {
   const char *draw_name; /* in place of the instance's, for a parameter's first value */
   uint32_t draw_count;
   Ast train;                /* the train block at hand, or none */
+  Node train_loss;          /* what it trains by; none outside of one */
+  uint32_t schedules;       /* with states, so far */
   int64_t every;            /* its optimiser acts in every n-th step, and counts those */
   Vec(Rule) rules;          /* of functions with a derivative of their own, in the training graph */
   struct Flat *flat;        /* of the optimiser `over all` at hand, or NULL */
