@@ -1,9 +1,12 @@
-# Each of examples/samples passes gradcheck and trains (sample.sh). The model of a new one needs a line in `settings`.
+# Each model of examples/ passes gradcheck and trains (sample.sh). A new one needs a line in `settings`.
 if(TARGET gradc)
-  file(GLOB samples CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/examples/samples/*.nn)
-  foreach(file IN LISTS samples)
-    get_filename_component(name ${file} NAME_WE)
-    add_test(NAME samples/${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/samples/sample.sh $<TARGET_FILE:gradc> ${PROJECT_SOURCE_DIR}/examples ${name})
-    set_tests_properties(samples/${name} PROPERTIES LABELS "samples;slow" SKIP_RETURN_CODE 77 TIMEOUT 600)
+  file(GLOB models CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}/examples ${PROJECT_SOURCE_DIR}/examples/*/*.nn)
+  foreach(file IN LISTS models)
+    string(REGEX REPLACE "/.*" "" name ${file})
+    if(file MATCHES "^samples/")
+      string(REGEX REPLACE "\\.nn$" "" name ${file})
+    endif()
+    add_test(NAME examples/${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/samples/sample.sh $<TARGET_FILE:gradc> ${PROJECT_SOURCE_DIR}/examples ${name})
+    set_tests_properties(examples/${name} PROPERTIES LABELS "samples;slow" SKIP_RETURN_CODE 77 TIMEOUT 600)
   endforeach()
 endif()
