@@ -51,6 +51,15 @@ static Span place_of(Tracer *t, Node n) {
   return origin && origin->site.name && (origin->inside || in_library(t, own)) ? origin->site.span : own;
 }
 
+/* A node within a function of the user's: in which of its uses. */
+static void note_use(Tracer *t, Diag *d, Node n) {
+  const Origin *origin = origin_of(t, n);
+  const Span at = place_of(t, n);
+  if (!origin || !origin->site.name || !origin->site.definition.id || origin->inside) return;
+  const Span body = ast_node(t->tree, origin->site.definition)->span;
+  if (at.begin >= body.begin && at.end <= body.end) diag_note(t->s, d, origin->site.span, "in this use of `%s`", origin->site.name);
+}
+
 /* ---- calls ---- */
 
 /* A loss of logits that is given probabilities learns badly and says nothing; so this does. */
@@ -267,6 +276,7 @@ static void say_domain(Tracer *t, const DomainCase *c, const uint8_t *learnt) {
   const DomainText text = domain_text(t, c);
   Diag *d = trace_warning(t, text.slug, at, "%s %s: it lies in %s", text.of, text.bad, range_text(t, c));
   if (inside && origin && origin->site.name) diag_note(t->s, d, (Span){0}, "within `%s`", origin->site.name);
+  note_use(t, d, c->node);
   note_source(t, d, c, at);
   diag_hint(t->s, d, "%s", text.remedy);
 }
@@ -295,6 +305,24 @@ static void check_domains(Tracer *t, const Node *roots, uint32_t count, const ui
   ranges_free(ranges);
 }
 
+/* A softmax of a softmax, whoever wrote either; one of the library's own is said by suspect_call, at the same place. */
+static void check_twice(Tracer *t, const uint32_t *uses) {
+  const Graph *g = t->graph;
+  for (uint32_t id = 1; id < g->nodes.count; id++) {
+    Node u, v;
+    if (!uses[id] || (node_prim(g, (Node){id}) != P_DIV && node_prim(g, (Node){id}) != P_LOG)) continue;
+    if (!is_softmax(g, (Node){id}, &u) && !is_log_sum_exp(g, (Node){id}, &u)) continue;
+    if (node_prim(g, plain_node(g, u)) == P_SUB) u = node_in(g, plain_node(g, u), 0); /* u - max u */
+    if (!is_softmax(g, u, &v) || is_derived(t, (Node){id})) continue;
+    const Origin *origin = origin_of(t, (Node){id});
+    if (origin && origin->inside && in_library(t, place_of(t, (Node){id}))) continue;
+    Diag *d = trace_warning(t, "probabilities-as-logits", place_of(t, (Node){id}), "a softmax takes scores of any size, and is given probabilities");
+    note_use(t, d, (Node){id});
+    diag_note(t->s, d, place_of(t, plain_node(g, u)), "they come from here");
+    diag_hint(t->s, d, "leave out the softmax before it");
+  }
+}
+
 void suspect_model(Tracer *t) {
   Vec(Node) roots = {0};
   for (uint32_t i = 0; i < t->losses.count; i++) {
@@ -308,6 +336,7 @@ void suspect_model(Tracer *t) {
   facts_linear(t->graph, uses, &pairs);
   for (uint32_t i = 0; i < pairs.count; i++) say_linear(t, &pairs.data[i]);
   vec_free(&pairs);
+  check_twice(t, uses);
   check_domains(t, roots.data, roots.count, uses);
   free(uses);
   vec_free(&roots);
