@@ -399,6 +399,10 @@ static Value run_gradient(Tracer *t, const Closure *c, const Value *args, Value 
     Value x = env_find(&env, params[i].name)->value;
     if (dx.kind == V_NONE || x.kind != V_TENSOR || !type_is_float(value_type(t, x))) continue;
     if (!value_to_float(t, &dx, at)) return value_poison();
+    if (dx.kind == V_TENSOR && dx.batched && !x.batched) { /* by what all examples share: the sum over them */
+      dx.node = build_reduce(g, P_SUM, dx.node, (const int64_t[]){0}, 1);
+      dx.batched = false;
+    }
     Value both[2] = {dx, x};
     const Dims want = value_dims(t, x);
     if (!tensors_unify(t, both, 2, true, at) || !tensors_align(t, both, 2, true, at, "`with gradient`"))

@@ -157,6 +157,23 @@ static void dense_is_x_w_plus_b(void **state) {
   fixture_close(&f);
 }
 
+/* A derivative of one's own by what the examples share is summed over them. */
+static void own_gradient_by_a_parameter(void **state) {
+  Fixture f;
+  fixture_open(&f, "fn times(x, y) = x * y\n  with gradient(dy) = (dy * y, dy * x)\n"
+                   "model m { input x: [2]; param w: [2] ~ ones; loss sum(times(x, w)) }", TYPE_F64);
+  PUT(&f, "x", 1, 2, 3, 8);
+  PUT(&f, "w", 1, 1);
+  Interp *in = run(&f, f.program->gradient, 2, 1);
+  int64_t n;
+  const double *g = interp_value(in, output_of(f.program->gradient, OUT_VALUE, "w")->node, &n);
+  assert_int_equal(n, 2);
+  near(g[0], 2, 1e-15);
+  near(g[1], 5, 1e-15);
+  interp_free(in);
+  fixture_close(&f);
+}
+
 static void cross_entropy_is_minus_log_p(void **state) {
   Fixture f;
   fixture_open(&f,
@@ -499,6 +516,7 @@ static void starts_as_told(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(dense_is_x_w_plus_b),
+      cmocka_unit_test(own_gradient_by_a_parameter),
       cmocka_unit_test(cross_entropy_is_minus_log_p),
       cmocka_unit_test(weights_leave_out),
       cmocka_unit_test(adam_takes_its_steps),
