@@ -165,7 +165,7 @@ static RpMake *const rp_makers[] = {
     rp_product, rp_product, rp_einsum, rp_if, rp_if, rp_scan, rp_scan_pair, rp_iterate, rp_map, rp_repeat, rp_labelled, rp_picked,
     rp_sorted, rp_grad, rp_grad_through, rp_second, rp_static, rp_tuple, rp_user, rp_over_batch,
     rp_dense, rp_normalise, rp_shared, rp_attention, rp_recurrent, rp_convolve, rp_pool, rp_library, rp_draw_noise, rp_state,
-    rp_bundle, rp_split_gates};
+    rp_bundle, rp_split_gates, rp_stopped, rp_metric, rp_pairs};
 
 static inline bool rp_is_used(const RandomProgram *p, int value) {
   for (int i = 0; i < p->count; i++) {

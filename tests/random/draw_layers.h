@@ -194,6 +194,18 @@ static inline void rp_state(RandomProgram *p) {
   rp_let(p, rp_with(t, 8), 0, IN(x, m), rp_below(p, 2) ? "$1 - $2" : "$1 * (1 + $2)");
 }
 
+/* Held still by derivatives: differences do not see that, and do not judge the program. */
+static inline void rp_stopped(RandomProgram *p) {
+  const int x = rp_tame(p, rp_pick(p, 0, 2), 9);
+  rp_let(p, rp_with(p->types[x], 10), RP_PLAIN | RP_HELD, IN(x), rp_below(p, 2) ? "stop_gradient($1)" : "$1 + stop_gradient(sin($1) - $1)");
+}
+
+/* A metric of the user's that adds up over batches. */
+static inline void rp_metric(RandomProgram *p) {
+  const int x = rp_tame(p, rp_batched(p, 0, 0), 9);
+  rp_line(p, RP_ROOT, -1, IN(x), rp_below(p, 2) ? "metric user_mean($1)" : "metric r2($1, sin($1) + 1)");
+}
+
 /* Arithmetic on a bundle: a step of descent within the model, the moved network applied. */
 static inline void rp_bundle(RandomProgram *p) {
   const int x = rp_tame(p, rp_batched(p, 1, 1), 2), f = rp_instance(p, rp_below(p, 2) ? "dense(2)" : "h -> h |> dense(2) |> tanh |> dense(2)");

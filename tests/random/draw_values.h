@@ -483,3 +483,16 @@ static inline void rp_over_batch(RandomProgram *p) {
     default: rp_let(p, rp_with(t, t.bound + 2), RP_PLAIN, IN(x), "$1 + batch_index / batch");
   }
 }
+
+/* Every example beside every other: values of two batch axes. */
+static inline void rp_pairs(RandomProgram *p) {
+  const int x = rp_tame(p, rp_batched(p, 1, 1), 3);
+  const RpType t = p->types[x], one = rp_float(true, 20, 0, NULL);
+  switch (rp_below(p, 5)) {
+    case 0: rp_let(p, one, RP_PLAIN, IN(x), "logsumexp(sum((across($1) - $1)^2, over = -1))"); break;
+    case 1: rp_let(p, one, RP_PLAIN, IN(x), "mean(exp(-sum((across(sin($1)) - $1)^2, over = 1)))"); break;
+    case 2: rp_let(p, rp_with(t, 3), RP_PLAIN, IN(x), "softmax(across($1) @ $1) @ across($1)"); break;
+    case 3: rp_let(p, one, RP_PLAIN, IN(x), "max(across($1) @ tanh($1))"); break;
+    default: rp_let(p, rp_with(t, 6), RP_PLAIN, IN(x), "sum(select(across($1) > $1, across($1), 0.5 * $1), over = 0) / batch");
+  }
+}

@@ -140,6 +140,8 @@ static const char *const rp_prelude[][2] = {
     {"user_scale", "fn user_scale(x: [.., n], by = 2) = by * x / n\n"},
     {"user_apply", "fn user_apply(f, x) = f(f(x))\n"},
     {"user_twice", "layer user_twice(x, f) = f(x) + f(x)\n"},
+    {"user_mean", "metric user_mean(x: []) {\n  state n ~ zeros; state s ~ zeros\n  n <- n + batch\n"
+                  "  s <- s + sum(x, over = batch)\n  s / n\n}\n"},
     {"user_width", "const user_width = 3\n"},
     {NULL, NULL}};
 
