@@ -25,7 +25,7 @@
 #include "parse.h"
 #include "render.h"
 
-enum { EVALUATION_SLOTS = 128 };
+enum { EVALUATION_SLOTS = 256 };
 
 typedef struct {
   Session session;

@@ -17,7 +17,18 @@ static Value marked_tensor(Tracer *t, Value v, int mark) {
   return v;
 }
 
+/* [a, b] of tensors alike, which `grad` can only differentiate by once they are one tensor. */
+static bool stacks(Tracer *t, Value v) {
+  if (v.kind != V_ARRAY || !v.count) return false;
+  for (uint32_t i = 0; i < v.count; i++)
+    if (v.items[i].kind != V_TENSOR || v.items[i].graph != t->graph_index || !type_is_float(value_type(t, v.items[i])) ||
+        v.items[i].batched != v.items[0].batched || node_shape(t->graph, v.items[i].node).id != node_shape(t->graph, v.items[0].node).id)
+      return false;
+  return true;
+}
+
 static Value marked_value(Tracer *t, Value v, int mark, Span span) {
+  if (stacks(t, v)) value_to_tensor(t, &v, TYPE_COUNT, span);
   if ((v.kind == V_BUNDLE || v.kind == V_INSTANCE) && mark == MARK_PER_EXAMPLE) return bundle_per_example(t, v, span);
   if (v.kind != V_BUNDLE) return marked_tensor(t, v, mark);
   Bundle *b = bundle_copy(t, v.bundle);

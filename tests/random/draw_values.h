@@ -78,7 +78,7 @@ static inline void rp_reduce(RandomProgram *p) {
   const double bound = k == 6 ? 130 : k == 5 ? t.bound + 5 : k == 0 || k == 7 || k == 4 ? t.bound * t.dims[axis] : t.bound;
   const int y = k == 4 ? rp_let(p, rp_with(t, t.bound + 2), RP_PLAIN, IN(x), "$1 + 2 + sin($1)") : x; /* a norm away from 0 */
   switch (rp_below(p, 4)) {
-    case 0: rp_let(p, rp_float(t.batched, k == 6 ? 130 : bound * rp_elements(&t), 0, NULL), RP_PLAIN, IN(y), k == 5 ? "%s($1, over = ..)" : "%s($1)", k == 5 ? "max" : words[k]); break;
+    case 0: rp_let(p, rp_float(t.batched, k == 6 ? 130 : bound * rp_elements(&t), 0, NULL), RP_PLAIN, IN(y), "%s($1)", k == 5 ? "max" : words[k]); break;
     case 1: t.dims[axis] = 1; rp_let(p, rp_with(t, bound), RP_PLAIN, IN(y), "%s($1, over = %d, keep = true)", words[k], axis); break;
     case 2: rp_let(p, rp_with(t, bound + t.bound), RP_PLAIN, IN(x, y), "$1 - %s($2, over = %d, keep = true)", words[k], axis); break;
     default: rp_let(p, rp_without(t, axis, bound), RP_PLAIN, IN(y), "%s($1, over = %d)", words[k], axis - (rp_below(p, 2) ? t.rank : 0));

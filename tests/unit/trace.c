@@ -436,6 +436,22 @@ static void learns_to_learn(void **state) {
   fixture_close(&f);
 }
 
+/* A name for [a, b] is one value to `grad`, also where a function made it. */
+static void derives_by_arrays(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "fn pair(p, q) = [p, q]\n"
+               "model m { input a: [2]; let v = pair(a, 2 * a); output g = grad(sum(v^3), v); loss sum(v) }",
+               TYPE_F64);
+  const double a[] = {1, -0.5};
+  put(&f, "a", a, 2);
+  for (int i = 0; i < 2; i++) {
+    near(value_at(&f, 1, "g", i), 3 * a[i] * a[i], 1e-14);
+    near(value_at(&f, 1, "g", 2 + i), 12 * a[i] * a[i], 1e-14);
+  }
+  fixture_close(&f);
+}
+
 /* A fixed point's derivative by its own fixed point: z = z / 2 + u has z = 2 u. */
 static void settles(void **state) {
   Fixture f;
@@ -527,7 +543,7 @@ int main(void) {
       cmocka_unit_test(metrics_add_up),
       cmocka_unit_test(names_are_dotted),
       cmocka_unit_test(own_derivatives),
-      cmocka_unit_test(learns_to_learn),
+      cmocka_unit_test(derives_by_arrays), cmocka_unit_test(learns_to_learn),
       cmocka_unit_test(settles),
       cmocka_unit_test(copies_follow),
       cmocka_unit_test(starts_as_told),
