@@ -25,6 +25,7 @@ int cmd_dump(const Options *o) {
   Front f;
   int status = front_prepare(&f, o, true);
   Text out = {0};
+  if (status == EXIT_DONE && !front_processor(&f, false)) status = EXIT_INPUT;
   if (status == EXIT_DONE) {
     const char *stage = o->after ? o->after : "help";
     const bool known = compile_dump(&f.session, o->path, &f.compile, stage, entry, &out);

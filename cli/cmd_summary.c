@@ -122,7 +122,7 @@ int cmd_summary(const Options *o) {
   if (!status) {
     for (int i = 0; i < GRADC_MAX_BATCHES; i++) s.capacity[i] = f.program->plan.batch > 0 ? f.program->plan.batch : 64;
     /* the runtime takes no program that cannot start */
-    s.program = front_compile_within(&f, o, 1u << GRADC_ENTRY_INIT, s.capacity, 1);
+    s.program = !front_processor(&f, false) ? NULL : front_compile_within(&f, o, 1u << GRADC_ENTRY_INIT, s.capacity, 1);
     status = s.program && measure(&s) ? EXIT_DONE : EXIT_INPUT;
   }
   if (!status) {

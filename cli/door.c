@@ -242,6 +242,7 @@ static bool evaluate(Door *d) {
   d->weights = weights_open(f, d->weights_path);
   if (!d->weights) return false;
   weights_stats(d->weights, &run->stats);
+  if (!front_processor(f, true)) return false;
   run->program = front_compile(f, 1u << GRADC_ENTRY_INIT | 1u << GRADC_ENTRY_EVAL);
   if (!run->program || !open_data(d) || !run_instance(run, f->program->plan.seed)) return false;
   if (!weights_read(f, d->weights, d->weights_path, run->model)) return false;

@@ -140,6 +140,19 @@ int front_open(Front *f, const Options *o, bool train) {
   return EXIT_DONE;
 }
 
+bool front_processor(Front *f, bool runs) {
+  const char *cpu = f->compile.cpu, *arch, *here;
+  GradcLevel level, own;
+  if (!cpu) return true;
+  if (!compile_knows(cpu, &level, &arch)) {
+    front_fail(f, arena_printf(&f->arena, "--cpu takes %s", compile_processors()), "there is no processor `%s`", cpu);
+    return false;
+  }
+  if (!runs || (compile_knows(NULL, &own, &here) && !strcmp(arch, here) && level <= gradc_processor_level())) return true;
+  front_fail(f, "`gradc build` and `gradc dump` compile for other processors", "code for %s does not run on this processor", cpu);
+  return false;
+}
+
 const GradcProgram *front_compile(Front *f, unsigned entries) {
   f->compiled = compile_program(&f->session, f->program, &f->compile, entries);
   front_report(f);

@@ -29,6 +29,8 @@ void front_close(Front *f);
 int front_prepare(Front *f, const Options *options, bool train);
 /* The other half in parts: an error for each --set that nothing took. */
 void front_check_overrides(Front *f);
+/* Is --cpu a processor that there is, and, where code is to run, one whose code runs here? False after a message. */
+bool front_processor(Front *f, bool runs);
 /* The compiled program with these entries (bits of 1 << GradcEntryKind). */
 const GradcProgram *front_compile(Front *f, unsigned entries);
 /* … whose instance takes no more than --memory-limit at these capacities and threads (0: all), where that is given. NULL after

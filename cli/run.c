@@ -16,6 +16,7 @@ void run_capacity(Run *run) {
 }
 
 bool run_create(Run *run, unsigned entries, uint64_t seed) {
+  if (!front_processor(&run->front, true)) return false;
   run->program = front_compile_within(&run->front, run->options, entries, run->capacity, (int)run->options->threads);
   return run->program && run_instance(run, seed);
 }

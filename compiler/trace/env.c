@@ -20,10 +20,12 @@ static Value marked_tensor(Tracer *t, Value v, int mark) {
 /* [a, b] of tensors alike, which `grad` can only differentiate by once they are one tensor. */
 static bool stacks(Tracer *t, Value v) {
   if (v.kind != V_ARRAY || !v.count) return false;
-  for (uint32_t i = 0; i < v.count; i++)
-    if (v.items[i].kind != V_TENSOR || v.items[i].graph != t->graph_index || !type_is_float(value_type(t, v.items[i])) ||
-        v.items[i].batched != v.items[0].batched || node_shape(t->graph, v.items[i].node).id != node_shape(t->graph, v.items[0].node).id)
-      return false;
+  for (uint32_t i = 0; i < v.count; i++) {
+    const Value item = v.items[i];
+    if (item.kind != V_TENSOR || item.graph != t->graph_index || !type_is_float(value_type(t, item))) return false;
+    const Dims dims = value_dims(t, item), first = value_dims(t, v.items[0]);
+    if (!dims_equal(&dims, &first)) return false;
+  }
   return true;
 }
 
