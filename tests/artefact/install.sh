@@ -12,7 +12,7 @@ gradc_add_model(digits_model digits.nn NAME digits)
 add_executable(train train.c)
 target_link_libraries(train PRIVATE digits_model ${CMAKE_DL_LIBS})
 P
-cmake -S project -B out -DCMAKE_PREFIX_PATH="$dir/prefix" >log 2>&1 || { cat log; fail configure; }
+cmake -G Ninja -S project -B out -DCMAKE_PREFIX_PATH="$dir/prefix" >log 2>&1 || { cat log; fail configure; }
 cmake --build out >log 2>&1 || { cat log; fail build; }
 trained
 out/train digits.csv digits.safetensors
