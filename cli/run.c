@@ -74,22 +74,23 @@ bool run_synthetic(Run *run, const int64_t *batch) {
   return true;
 }
 
-void run_undo(Run *run) {
+static void free_instance(Run *run) {
   for (int i = 0; run->drawn && run->drawn[i]; i++) free(run->drawn[i]);
   free(run->drawn);
-  gradc_free(run->model);
   free(run->inputs);
+  gradc_free(run->model);
+  run->drawn = NULL, run->inputs = NULL, run->model = NULL, run->program = NULL;
+}
+
+void run_undo(Run *run) {
+  free_instance(run);
   if (run->front.compiled) compiled_free(run->front.compiled);
   run->front.compiled = NULL;
-  run->drawn = NULL, run->model = NULL, run->inputs = NULL, run->program = NULL;
 }
 
 void run_close(Run *run) {
-  for (int i = 0; run->drawn && run->drawn[i]; i++) free(run->drawn[i]);
-  free(run->drawn);
-  gradc_free(run->model);
+  free_instance(run);
   for (uint32_t b = 0; b < GRADC_MAX_BATCHES; b++) dataset_free(run->data[b]);
-  free(run->inputs);
   stats_free(&run->stats);
   front_close(&run->front);
 }

@@ -318,7 +318,7 @@ void compile_entry(Compiled *c, GradcEntryKind kind) {
   if (!e->code) {
     free_parts(parts, count);
     count = part_count(e->schedule);
-    emit_schedule_parts(e->schedule, names[kind], 0, &options, parts, count);
+    emit_schedule_parts(e->schedule, names[kind], &options, parts, count);
     if (cached) keep_cached(c, &key, parts, count, e->cache, sizeof e->cache);
     e->code = emit_load_parts(parts, count, &error);
   }
@@ -473,7 +473,6 @@ static double elements_of(const Schedule *s, const Buffer *b, int64_t batch) {
 }
 
 CompileLaunch compiled_launch(const Compiled *c, GradcEntryKind entry, uint32_t launch, int64_t batch) {
-  static const int sizes[] = {[TYPE_F32] = 4, [TYPE_F64] = 8, [TYPE_I32] = 4, [TYPE_BOOL] = 1};
   const Schedule *s = c->entries[entry].schedule;
   const Launch *l = &s->launches.data[launch];
   const Kernel *k = &s->kernels.data[l->kernel];
@@ -481,7 +480,7 @@ CompileLaunch compiled_launch(const Compiled *c, GradcEntryKind entry, uint32_t 
   out.flops = kernel_flops(k, batch) * (double)out.rounds;
   for (uint32_t i = 0; i < k->operand_count; i++) {
     const Buffer *b = &s->buffers.data[l->operands[i]];
-    out.bytes += elements_of(s, b, batch) * sizes[b->type] * operand_rounds(s, l, i);
+    out.bytes += elements_of(s, b, batch) * (double)type_bytes((Type)b->type) * operand_rounds(s, l, i);
   }
   return out;
 }
@@ -507,7 +506,7 @@ static void dump_code(const Schedule *s, const CompileOptions *options, bool ass
   EmitOptions e = emit_options(options);
   e.keep_ir = !assembly, e.keep_asm = assembly;
   EmitResult r = {0};
-  emit_schedule(s, "gradc_entry", 0, &e, &r);
+  emit_schedule(s, "gradc_entry", &e, &r);
   text_add(out, assembly ? r.assembly : r.ir);
   free(r.object), free(r.ir), free(r.assembly);
 }

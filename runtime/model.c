@@ -51,11 +51,10 @@ static void run_entry(GradcModel *model, GradcEntryKind kind) {
   model->last = kind;
 }
 
-/* Parameters and states from the seed. */
+/* Parameters and states from the seed, in memory of zeros. */
 static void initialise(GradcModel *model, uint64_t seed) {
   const GradcLayout *layout = &model->layout;
   char *base = (char *)model;
-  memset(base + layout->kept, 0, (size_t)(layout->kept_bytes + layout->metric_bytes));
   model->progress = (GradcProgress){.steps = 1, .seed = seed};
   memcpy(model->frame.batch, model->capacity, sizeof model->frame.batch);
   run_entry(model, GRADC_ENTRY_INIT);
@@ -68,6 +67,7 @@ static void initialise(GradcModel *model, uint64_t seed) {
 
 GradcStatus gradc_reset(GradcModel *model, uint64_t seed) {
   if (!model) return GRADC_ERROR_ARGUMENT;
+  memset((char *)model + model->layout.kept, 0, (size_t)(model->layout.kept_bytes + model->layout.metric_bytes));
   initialise(model, seed);
   return GRADC_OK;
 }

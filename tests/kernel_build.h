@@ -218,7 +218,7 @@ static inline double kb_check(Build *b, const EmitOptions *o, int threads, bool 
   kernel_run(&run);
   EmitResult code;
   const char *error;
-  emit_schedule(&b->s, "entry", 0, o, &code);
+  emit_schedule(&b->s, "entry", o, &code);
   if (code.ir && getenv("SHOW")) puts(code.ir);
   if (code.assembly && getenv("SHOW")) puts(code.assembly);
   Loaded *loaded = emit_load(&code, &error);

@@ -30,7 +30,6 @@ static Emit *open_module(const Schedule *s, const char *name, const EmitOptions 
 typedef struct {
   const Schedule *schedule;
   const char *entry;
-  uint32_t first_buffer;
   const EmitOptions *options;
   const uint8_t *owner; /* the part of each kernel; NULL: one part */
   uint8_t part;
@@ -49,7 +48,7 @@ static Emit *build_module(const Job *job, Arena *arena) {
     else if (!job->part)
       kernels[i] = kernel_declare(&u, i, job->entry);
   }
-  if (!job->part) entry_emit(&u, job->entry, job->first_buffer, kernels);
+  if (!job->part) entry_emit(&u, job->entry, kernels);
   arena_free(&u.arena);
   return u.e;
 }
@@ -75,9 +74,9 @@ static void *run_job(void *p) {
   return NULL;
 }
 
-void emit_schedule(const Schedule *s, const char *entry, uint32_t first_buffer, const EmitOptions *options,
+void emit_schedule(const Schedule *s, const char *entry, const EmitOptions *options,
                    EmitResult *result) {
-  Job job = {s, entry, first_buffer, options ? options : &no_options, NULL, 0, result};
+  Job job = {s, entry, options ? options : &no_options, NULL, 0, result};
   run_job(&job);
 }
 
@@ -111,7 +110,7 @@ static void share_kernels(const Schedule *s, uint8_t *owner, unsigned count) {
   free(done);
 }
 
-void emit_schedule_parts(const Schedule *s, const char *entry, uint32_t first_buffer, const EmitOptions *options,
+void emit_schedule_parts(const Schedule *s, const char *entry, const EmitOptions *options,
                          EmitResult *parts, unsigned count) {
   Job jobs[EMIT_MAX_PARTS];
   pthread_t threads[EMIT_MAX_PARTS];
@@ -120,7 +119,7 @@ void emit_schedule_parts(const Schedule *s, const char *entry, uint32_t first_bu
   if (count > EMIT_MAX_PARTS) count = EMIT_MAX_PARTS;
   share_kernels(s, owner, count);
   for (unsigned i = count; i-- > 0;) {
-    jobs[i] = (Job){s, entry, first_buffer, options ? options : &no_options, owner, (uint8_t)i, &parts[i]};
+    jobs[i] = (Job){s, entry, options ? options : &no_options, owner, (uint8_t)i, &parts[i]};
     started[i] = i && !pthread_create(&threads[i], NULL, run_job, &jobs[i]);
     if (!started[i]) run_job(&jobs[i]);
   }

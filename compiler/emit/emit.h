@@ -6,7 +6,7 @@
 typedef struct {
   const char *cpu;     /* NULL: the host's; "x86-64-v3", "x86-64-v4", … */
   const char *triple;  /* NULL: the host's */
-  const uint32_t *rows; /* of the program's buffer table, one a buffer of the schedule; NULL: one after another from `first_buffer` on */
+  const uint32_t *rows; /* of the program's buffer table, one a buffer of the schedule; NULL: the table is the buffers, in their order */
   unsigned tile_rows, tile_vectors; /* 0: by the schedule; tests permute them */
   bool stamps;         /* call frame->stamp before each launch and after the last */
   bool keep_ir, keep_asm; /* fill the texts below */
@@ -18,15 +18,15 @@ typedef struct {
   char *ir, *assembly; /* free() */
 } EmitResult;
 
-/* One object file with the function `entry` (a GradcEntry) that runs the schedule. `first_buffer`: the row of the program's
- * buffer table where the schedule's buffers begin. Exits with 70 on a bug of ours. Thread-safe: one call a thread. */
-void emit_schedule(const Schedule *schedule, const char *entry, uint32_t first_buffer, const EmitOptions *options,
+/* One object file with the function `entry` (a GradcEntry) that runs the schedule. Exits with 70 on a bug of ours. Thread-safe:
+ * one call a thread. */
+void emit_schedule(const Schedule *schedule, const char *entry, const EmitOptions *options,
                    EmitResult *result);
 
 /* The same in `count` objects (at most EMIT_MAX_PARTS), each made on a thread of its own; the first has the entry and calls kernels
  * of the others. emit_load_parts loads them together. */
 #define EMIT_MAX_PARTS 8
-void emit_schedule_parts(const Schedule *schedule, const char *entry, uint32_t first_buffer, const EmitOptions *options,
+void emit_schedule_parts(const Schedule *schedule, const char *entry, const EmitOptions *options,
                          EmitResult *parts, unsigned count);
 
 /* Bytes of scratch a thread needs for the schedule's kernels with these options: packed panels, rows. */

@@ -165,16 +165,16 @@ static Share find_share(Entry *y, Extent extent) {
 }
 
 /* Where a buffer's address stands in the program's table. */
-static uint32_t row_of(const Unit *u, uint32_t first_buffer, uint32_t buffer) {
-  return u->options->rows ? u->options->rows[buffer] : first_buffer + buffer;
+static uint32_t row_of(const Unit *u, uint32_t buffer) {
+  return u->options->rows ? u->options->rows[buffer] : buffer;
 }
 
 /* The buffer numbers of a launch's operands, as constant data; `own`: those of a table of its own. */
-static V launch_record(Unit *u, const Launch *l, uint32_t first_buffer, bool own) {
+static V launch_record(Unit *u, const Launch *l, bool own) {
   Emit *e = u->e;
   const Kernel *k = &u->schedule->kernels.data[l->kernel];
   V numbers[KERNEL_MAX_OPERANDS];
-  for (unsigned i = 0; i < k->operand_count; i++) numbers[i] = e_int(e, e->i32, own ? i : row_of(u, first_buffer, l->operands[i]));
+  for (unsigned i = 0; i < k->operand_count; i++) numbers[i] = e_int(e, e->i32, own ? i : row_of(u, l->operands[i]));
   V data = LLVMConstArray2(e->i32, numbers, k->operand_count);
   V record = LLVMAddGlobal(e->module, LLVMTypeOf(data), "record");
   LLVMSetInitializer(record, data), LLVMSetGlobalConstant(record, true);
@@ -241,11 +241,11 @@ static V moved_by(Entry *y, const Advance *a, uint32_t loop) {
 }
 
 /* A table of the launch's own operands, where they lie in this round. */
-static V moved_operands(Entry *y, const Launch *l, uint32_t first_buffer) {
+static V moved_operands(Entry *y, const Launch *l) {
   Emit *e = y->u->e;
   const Kernel *k = &y->u->schedule->kernels.data[l->kernel];
   for (unsigned i = 0; i < k->operand_count; i++) {
-    V at = e_load(e, e->ptr, e_gep(e, e->ptr, y->table, e_i64(e, row_of(y->u, first_buffer, l->operands[i]))), e->pointer_bytes);
+    V at = e_load(e, e->ptr, e_gep(e, e->ptr, y->table, e_i64(e, row_of(y->u, l->operands[i]))), e->pointer_bytes);
     V by = moved_by(y, &l->advance[i], l->loop);
     if (by) at = e_gep(e, memory_type(e, (Type)k->operand_type[i]), at, by);
     e_store(e, at, e_gep(e, e->ptr, y->moved, e_i64(e, i)), e->pointer_bytes);
@@ -253,7 +253,7 @@ static V moved_operands(Entry *y, const Launch *l, uint32_t first_buffer) {
   return y->moved;
 }
 
-static void call_kernel(Entry *y, const Launch *l, V *kernels, uint32_t first_buffer) {
+static void call_kernel(Entry *y, const Launch *l, V *kernels) {
   Emit *e = y->u->e;
   const Kernel *k = &y->u->schedule->kernels.data[l->kernel];
   V from = e_i64(e, 0), to = y->first;
@@ -261,8 +261,8 @@ static void call_kernel(Entry *y, const Launch *l, V *kernels, uint32_t first_bu
     const Share share = find_share(y, k->cut_extent);
     from = share.from, to = share.to;
   }
-  V table = l->advance ? moved_operands(y, l, first_buffer) : y->table;
-  V record = launch_record(y->u, l, first_buffer, l->advance != NULL);
+  V table = l->advance ? moved_operands(y, l) : y->table;
+  V record = launch_record(y->u, l, l->advance != NULL);
   call_function(e, kernels[l->kernel], (V[]){y->frame, table, record, from, to, y->scratch}, 6);
 }
 
@@ -270,12 +270,12 @@ static void call_kernel(Entry *y, const Launch *l, V *kernels, uint32_t first_bu
 static void call_stamp(Entry *y, int64_t launch) {
   Emit *e = y->u->e;
   if (!y->u->options->stamps) return;
-  V stamp = e_load(e, e->ptr, e_gep(e, e->i8, y->frame, e_i64(e, offsetof(GradcFrame, stamp))), 8);
+  V stamp = e_load(e, e->ptr, e_gep(e, e->i8, y->frame, e_i64(e, offsetof(GradcFrame, stamp))), e->pointer_bytes);
   LLVMTypeRef type = LLVMFunctionType(e->void_, (LLVMTypeRef[]){e->ptr, e->i64, e->i64}, 3, false);
   LLVMBuildCall2(e->b, type, stamp, (V[]){y->frame, y->thread, e_i64(e, launch)}, 3, "");
 }
 
-void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels) {
+void entry_emit(Unit *u, const char *name, V *kernels) {
   Emit *e = u->e;
   const Schedule *s = u->schedule;
   V f = e_function(e, name, e->void_, (LLVMTypeRef[]){e->ptr, e->i64, e->i64, e->ptr}, 4, false, false);
@@ -298,7 +298,7 @@ void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels) {
     if (!met && i && l->phase != s->launches.data[i - 1].phase) call_barrier(&y);
     open_loops(&y, l->loop);
     call_stamp(&y, i);
-    call_kernel(&y, l, kernels, first_buffer);
+    call_kernel(&y, l, kernels);
   }
   close_loops(&y, 0);
   call_stamp(&y, s->launches.count);

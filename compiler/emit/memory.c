@@ -2,7 +2,6 @@
  * gathered. Nothing outside an array is touched: a load that a guard forbids reads a block of zeros instead. */
 #include "nest.h"
 
-static unsigned type_bytes(Type type) { return type == TYPE_F64 ? 8 : type == TYPE_BOOL ? 1 : 4; }
 
 /* Whether the target loads and stores some of a vector's lanes by a mask. */
 static bool has_masks(const Nest *n, Type type) {

@@ -229,7 +229,7 @@ V kernel_emit(Unit *u, uint32_t number,
 /* May the kernel's operands be taken for different memory, in all its launches? */
 bool kernel_distinct(const Schedule *s, uint32_t kernel);
 V kernel_declare(Unit *u, uint32_t number, const char *owner);
-void entry_emit(Unit *u, const char *name, uint32_t first_buffer, V *kernels);
+void entry_emit(Unit *u, const char *name, V *kernels);
 
 /* Begins a function in the middle of another one, and comes back. */
 typedef struct {

@@ -185,7 +185,7 @@ static V emit_run(Emit *e, const EmitModel *m, const EmitOptions *options, int k
     vec_push(done, ((Done){u.schedule, i, kernels[i]}));
   }
   e->small = true;
-  entry_emit(&u, names[kind], 0, kernels);
+  entry_emit(&u, names[kind], kernels);
   e->small = false;
   V run = LLVMGetNamedFunction(e->module, names[kind]);
   LLVMSetLinkage(run, LLVMInternalLinkage);

@@ -166,14 +166,6 @@ static void choose_parts(TileShape *shape, const Target *t, const Stage *s, int6
   shape->sum_bytes = sums * shape->panels;
 }
 
-static bool any_groups(const Stage *s) {
-  for (uint32_t i = 0; i < s->loads.count; i++)
-    if (s->loads.data[i].at.grouped) return true;
-  for (uint32_t i = 0; i < s->stores.count; i++)
-    if (s->stores.data[i].at.grouped) return true;
-  return false;
-}
-
 /* Tiles of all rows and outer axes, each with a whole number of rows; -1: not known. */
 int64_t shape_all_tiles(const TileShape *shape, const Stage *s) {
   int64_t count = (shape_rows(s).count + shape->rows - 1) / shape->rows;
@@ -233,7 +225,7 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
   }
   if (shape.rows > NEST_MAX_ROWS) shape.rows = NEST_MAX_ROWS;
   while (shape.rows > 1 && shape.rows * shape.vectors > 60) shape.rows--;
-  if (!any_groups(s)) choose_packing(&shape, t, k, s, lanes);
+  if (stage_grouped_axis(s) < 0) choose_packing(&shape, t, k, s, lanes);
   balance_rows(&shape, k, s, o->tile_rows != 0);
   choose_group_parts(&shape, k, s, lanes);
   if (shape.packed_rows >= 0)

@@ -23,21 +23,9 @@ static uint32_t long_axes(const Dims *dims, const int64_t *axes, uint32_t count,
   return n;
 }
 
-/* Does the reshape add or take away extents of 1 alone? */
-static bool is_squeeze(const Graph *g, Node n) {
-  const Dims *a = node_dims(g, n), *b = node_dims(g, node_in(g, n, 0));
-  uint32_t i = 0, k = 0;
-  for (;;) {
-    while (i < a->rank && a->dims[i] == 1) i++;
-    while (k < b->rank && b->dims[k] == 1) k++;
-    if (i == a->rank || k == b->rank) return i == a->rank && k == b->rank;
-    if (a->dims[i++] != b->dims[k++]) return false;
-  }
-}
-
 /* Behind identities and reshapes that move nothing. */
 static Node bare(const Graph *g, Node n) {
-  while (node_has(g, n, K_IDENTITY) || (node_prim(g, n) == P_RESHAPE && is_squeeze(g, n))) n = node_in(g, n, 0);
+  while (node_has(g, n, K_IDENTITY) || (node_prim(g, n) == P_RESHAPE && dims_equal_but_ones(node_dims(g, n), node_dims(g, node_in(g, n, 0))))) n = node_in(g, n, 0);
   return n;
 }
 

@@ -36,24 +36,13 @@ static const char later[] = "t99"; /* stands for a name while its number is not 
 
 static bool is_float(Type t) { return t == TYPE_F32 || t == TYPE_F64; }
 
-/* The same extents but for ones? */
-static bool same_but_ones(const Dims *a, const Dims *b) {
-  uint32_t i = 0, k = 0;
-  for (;;) {
-    while (i < a->rank && a->dims[i] == 1) i++;
-    while (k < b->rank && b->dims[k] == 1) k++;
-    if (i == a->rank || k == b->rank) return i == a->rank && k == b->rank;
-    if (a->dims[i++] != b->dims[k++]) return false;
-  }
-}
-
 /* The node that is shown for `n`. */
 static Node shown(const Graph *g, Node n) {
   for (;;) {
     const Prim p = node_prim(g, n);
     const Node in = node_data(g, n)->count ? node_in(g, n, 0) : NODE_NONE;
     const bool silent = p == P_MARK || p == P_BROADCAST ||
-                        (p == P_RESHAPE && same_but_ones(node_dims(g, in), node_dims(g, n))) ||
+                        (p == P_RESHAPE && dims_equal_but_ones(node_dims(g, in), node_dims(g, n))) ||
                         (p == P_CAST && node_type(g, in) != TYPE_BOOL && is_float(node_type(g, n)));
     if (!silent) return n;
     n = in;

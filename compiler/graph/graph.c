@@ -87,6 +87,16 @@ void shape_print(const Dims *dims, Text *out) {
   text_add(out, "]");
 }
 
+bool dims_equal_but_ones(const Dims *a, const Dims *b) {
+  uint32_t i = 0, k = 0;
+  for (;;) {
+    while (i < a->rank && a->dims[i] == 1) i++;
+    while (k < b->rank && b->dims[k] == 1) k++;
+    if (i == a->rank || k == b->rank) return i == a->rank && k == b->rank;
+    if (a->dims[i++] != b->dims[k++]) return false;
+  }
+}
+
 bool dims_size(const Dims *dims, int64_t batch, int64_t *size) {
   *size = 1;
   for (uint32_t i = 0; i < dims->rank; i++)

@@ -146,9 +146,12 @@ static inline bool node_is(Node a, Node b) { return a.id == b.id; }
 Shape shape_of(Graph *g, const Dims *dims);               /* interned: equal shapes have equal handles */
 static inline const Dims *shape_dims(const Graph *g, Shape s) { return &g->shapes.data[s.id]; }
 void shape_print(const Dims *dims, Text *out);            /* [batch, 28, 28] */
+/* The same extents but for ones? */
+bool dims_equal_but_ones(const Dims *a, const Dims *b);
 /* The product of the known extents (batch counted as `batch`); false where it leaves int64_t. */
 bool dims_size(const Dims *dims, int64_t batch, int64_t *size);
 
+static inline int64_t type_bytes(Type type) { return type == TYPE_F64 ? 8 : type == TYPE_BOOL ? 1 : 4; }
 const char *type_word(Type type);                         /* f32 f64 i32 bool */
 
 /* prims.c: the table. */

@@ -133,6 +133,15 @@ typedef struct {
   const char *reason;            /* of the strategy, for the printed schedule */
 } Stage;
 
+/* The axis whose examples lie in groups in what the stage reads or writes, or -1. */
+static inline int stage_grouped_axis(const Stage *s) {
+  for (uint32_t i = 0; i < s->loads.count; i++)
+    if (s->loads.data[i].at.grouped) return s->loads.data[i].at.grouped - 1;
+  for (uint32_t i = 0; i < s->stores.count; i++)
+    if (s->stores.data[i].at.grouped) return s->stores.data[i].at.grouped - 1;
+  return -1;
+}
+
 typedef enum {
   CUT_NONE,  /* thread 0 alone */
   CUT_FIRST  /* shares of the first block (or par) axis: from = extent * thread / threads rounded to `cut_unit` */

@@ -7,13 +7,11 @@
 
 #include <string.h>
 
-static const int64_t type_bytes[] = {4, 8, 4, 1};
-
 /* When a value lives. */
 typedef struct {
   uint32_t first, last;                 /* phases */
   uint32_t first_launch, last_launch;
-  uint32_t unit, loop;                  /* of the cut by its batch that all its launches have; unit 0: they differ */
+  uint32_t unit;                        /* of the cut by its batch that all its launches have; 0: they differ, or loop */
 } Life;
 
 typedef struct {
@@ -30,7 +28,7 @@ typedef enum { CLASH, ROW_ON_ROW, FREE } Meeting;
 
 static Meeting meet(const Life *a, const Life *b) {
   if (a->last < b->first || a->first > b->last) return FREE;
-  const bool alike = a->unit && a->unit == b->unit && a->loop == b->loop && a->first == a->last && b->first == b->last;
+  const bool alike = a->unit && a->unit == b->unit && a->first == a->last && b->first == b->last;
   return alike && (a->last_launch < b->first_launch || a->first_launch > b->last_launch) ? ROW_ON_ROW : CLASH;
 }
 
@@ -102,9 +100,9 @@ static Life *buffer_lives(const Schedule *s) {
       Life *own = &lives[l->operands[o]];
       const Buffer *b = &s->buffers.data[l->operands[o]];
       const bool alike = k->cut == CUT_FIRST && !b->pair && b->size.batch[0] >= 0 && k->cut_extent.batch == b->size.batch[0] &&
-                         k->cut_extent.count == 1 && !l->advance;
-      if (own->first_launch == UINT32_MAX) own->first_launch = i, own->unit = alike ? k->cut_unit : 0, own->loop = l->loop;
-      if (!alike || own->unit != k->cut_unit || own->loop != l->loop) own->unit = 0;
+                         k->cut_extent.count == 1 && !l->loop;
+      if (own->first_launch == UINT32_MAX) own->first_launch = i, own->unit = alike ? k->cut_unit : 0;
+      if (!alike || own->unit != k->cut_unit) own->unit = 0;
       own->last_launch = i;
     }
   }
@@ -204,7 +202,7 @@ void plan_memory(Schedule *s) {
     if (b->is_slot || b->first_phase == UINT32_MAX) continue;
     lives[i].first = b->first_phase, lives[i].last = b->last_phase;
     int64_t bytes;
-    if (!mem_mul(b->size.count, type_bytes[b->type], &bytes)) bytes = INT64_MAX / 4;
+    if (!mem_mul(b->size.count, type_bytes((Type)b->type), &bytes)) bytes = INT64_MAX / 4;
     const int region = region_of(b);
     const int64_t unit = region ? 4 : 64; /* a batch is rounded up to 16 examples: 4 bytes each are 64 */
     bytes = (bytes + unit - 1) / unit * unit;

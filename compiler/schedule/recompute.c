@@ -30,9 +30,8 @@ typedef struct {
 } Choice;
 
 static int64_t buffer_bytes(const Recompute *r, const Buffer *b) {
-  static const int64_t type_bytes[] = {4, 8, 4, 1};
   int64_t bytes;
-  if (b->is_slot || !mem_mul(b->size.count, type_bytes[b->type], &bytes)) return b->is_slot ? 0 : INT64_MAX / 4;
+  if (b->is_slot || !mem_mul(b->size.count, type_bytes((Type)b->type), &bytes)) return b->is_slot ? 0 : INT64_MAX / 4;
   for (int i = 0; i < 2; i++)
     if (b->size.batch[i] >= 0 && !mem_mul(bytes, r->batch[b->size.batch[i]], &bytes)) return INT64_MAX / 4;
   return bytes;

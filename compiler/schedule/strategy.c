@@ -165,15 +165,6 @@ static void choose_rows(Stage *s, const Load *lane, const Load *row) {
   s->row = (int8_t)near, s->row_outer = (int8_t)(pairs ? outer : -1);
 }
 
-/* The axis whose examples lie in groups: 16 lanes of it adjoin. */
-static int grouped_axis(const Stage *s) {
-  for (uint32_t i = 0; i < s->loads.count; i++)
-    if (s->loads.data[i].at.grouped) return s->loads.data[i].at.grouped - 1;
-  for (uint32_t i = 0; i < s->stores.count; i++)
-    if (s->stores.data[i].at.grouped) return s->stores.data[i].at.grouped - 1;
-  return -1;
-}
-
 /* Does the axis go over the same places as an inner axis that is summed? Then neighbouring rows read the same lines. */
 static bool slides(const Stage *s, const Load *l, int axis) {
   for (int i = s->par + 1; i < s->par + s->red; i++)
@@ -199,7 +190,7 @@ static void choose_summed_rows(Stage *s) {
 /* The lanes run along the output axis that is contiguous and belongs to one operand alone. */
 static void choose_tile(Stage *s) {
   const Load *a = operand_load(s, s->before), *b = operand_load(s, s->before2);
-  const int group = grouped_axis(s);
+  const int group = stage_grouped_axis(s);
   s->lane = (int8_t)(group >= 0 && group < s->par ? group : lane_of_stores(s, 0));
   if (!a || !b || s->lane < 0) {
     s->reason = "no plain operands: one output at a time";
@@ -216,7 +207,7 @@ void strategy_choose(Kernel *k) {
   for (uint32_t j = 0; j < k->stages.count; j++) {
     Stage *s = &k->stages.data[j];
     s->lane = s->row = s->row_outer = -1;
-    const int group = grouped_axis(s);
+    const int group = stage_grouped_axis(s);
     if (s->combine == COMBINE_FMA && s->order == ORDER_GROUPS) choose_summed_rows(s);
     else if (s->combine == COMBINE_FMA) choose_tile(s);
     else if (s->combine != COMBINE_NONE && s->order == ORDER_GROUPS) s->lane = (int8_t)s->par;
@@ -231,7 +222,7 @@ void strategy_choose(Kernel *k) {
   if (k->cut == CUT_NONE) return;
   k->cut_extent = first->axes[0];
   const bool plain = first->lane != 0 && first->row != 0 && k->cut_extent.batch < 0 && k->cut_extent.count < 16;
-  k->cut_unit = plain ? 1 : first->lane == 0 && (k->cut_extent.batch < 0 || grouped_axis(first) == 0) ? 16 : 4;
+  k->cut_unit = plain ? 1 : first->lane == 0 && (k->cut_extent.batch < 0 || stage_grouped_axis(first) == 0) ? 16 : 4;
 }
 
 /* ---- equality ---- */

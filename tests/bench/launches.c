@@ -29,7 +29,7 @@ static Timing time_launches(const Schedule *s, uint32_t first, uint32_t count, E
   }
   if (count == 1) one.kernels.data = kernels, one.kernels.count = 1, one.launches.data = launches;
   double start = bench_now();
-  emit_schedule(&one, "entry", 0, NULL, &code);
+  emit_schedule(&one, "entry", NULL, &code);
   t.compile = bench_now() - start;
   Loaded *loaded = emit_load(&code, &error);
   GradcEntry run = emit_entry(loaded, "entry");

@@ -61,7 +61,7 @@ static double time_product(Build *b, const EmitOptions *o, double *compile) {
     for (size_t k = 0; k < n; k++) ((float *)at[i])[k] = (float)((k * 7 + i) % 17) / 32 - 0.25f;
   }
   const double start = bench_now();
-  emit_schedule(&b->s, "entry", 0, o, &code);
+  emit_schedule(&b->s, "entry", o, &code);
   *compile = bench_now() - start;
   Loaded *loaded = emit_load(&code, &error);
   if (!loaded) fprintf(stderr, "%s\n", error), exit(1);

@@ -92,7 +92,7 @@ static void make_case(Maker *m, Prim prim, Type type) {
     const EmitOptions options = {.cpu = m->cpu};
     const InterpInput input = random_input(&r);
     EmitResult object = {0};
-    emit_schedule(s, entry, 0, &options, &object);
+    emit_schedule(s, entry, &options, &object);
     fprintf(m->calls, "CASE(%s)\n", entry);
     strcat(entry, ".o");
     FILE *f = create(m->folder, entry);

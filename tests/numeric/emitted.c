@@ -30,7 +30,7 @@ static Code make_code(const Graph *from, const EmitOptions *options, unsigned pa
   graph_free(clean), graph_free(lowered);
   c.s = schedule_graph(c.g->session, c.g, &machine);
   EmitResult objects[EMIT_MAX_PARTS] = {{0}};
-  emit_schedule_parts(c.s, "entry", 0, options, objects, parts);
+  emit_schedule_parts(c.s, "entry", options, objects, parts);
   const char *error = NULL;
   c.code = emit_load_parts(objects, parts, &error);
   if (!c.code) fail_msg("%s", error);

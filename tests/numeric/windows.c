@@ -146,7 +146,7 @@ static void check_emitted(Session *session, const char *text, const Graph *from,
   Schedule *s = schedule_graph(session, g, &machine);
   EmitResult object = {0};
   const char *error = NULL;
-  emit_schedule(s, "entry", 0, NULL, &object);
+  emit_schedule(s, "entry", NULL, &object);
   Loaded *code = emit_load(&object, &error);
   assert_non_null(code);
   EmitRun run;

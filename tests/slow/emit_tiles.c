@@ -262,7 +262,7 @@ static void test_no_spills(void **state) {
       EmitResult code;
       int loops, spills;
       build_product(&b, &products[i]);
-      emit_schedule(&b.s, "entry", 0, &(EmitOptions){.cpu = cpus[c], .keep_asm = true}, &code);
+      emit_schedule(&b.s, "entry", &(EmitOptions){.cpu = cpus[c], .keep_asm = true}, &code);
       count_spills(code.assembly, &loops, &spills);
       if (getenv("SHOW")) puts(code.assembly);
       if (loops == 0 || spills) fail_msg("%s, product %zu: %d stack references in %d loops", cpus[c], i, spills, loops);
@@ -276,7 +276,7 @@ static void test_other_processor(void **state) {
   Build b;
   EmitResult code;
   build_product(&b, &(Product){30, 37, 40, 0, 'T', TYPE_F32, true, 4});
-  emit_schedule(&b.s, "entry", 0, &(EmitOptions){.cpu = "aarch64", .keep_asm = true}, &code);
+  emit_schedule(&b.s, "entry", &(EmitOptions){.cpu = "aarch64", .keep_asm = true}, &code);
   assert_true(code.size > 0 && strstr(code.assembly, "fmla"));
   free(code.object), free(code.assembly);
   kb_close(&b);
