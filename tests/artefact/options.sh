@@ -1,10 +1,6 @@
 # What `--weights`, `--dtype`, `--max-batch` and `--inference` make of a package, and what NumPy reads of what gradc writes.
 . "$2/start.sh"
-python=
-for p in python3 /usr/bin/python3; do
-  if command -v $p >/dev/null && $p -c 'import numpy' 2>/dev/null; then python=$p && break; fi
-done
-[ -n "$python" ] || skip "no Python with NumPy (scripts/setup installs python3-numpy)"
+find_python
 cp "$here/../../examples/wine/wine.nn" "$here/../../examples/wine/wine.csv" .
 "$gradc" train wine.nn --quiet --epochs 3 --no-shuffle --write-trajectory trajectory.npz
 "$gradc" eval wine.nn --write-outputs outputs.npz >/dev/null

@@ -1,11 +1,7 @@
 # A contrastive model, whose values for pairs of examples grow with the square of the batch: its Python package trains to the
 # bits of `gradc train`, the last batch shorter, and its memory is that of `summary`.
 . "$2/start.sh"
-python=
-for p in python3 /usr/bin/python3; do
-  if command -v $p >/dev/null && $p -c 'import numpy' 2>/dev/null; then python=$p && break; fi
-done
-[ -n "$python" ] || skip "no Python with NumPy (scripts/setup installs python3-numpy)"
+find_python
 cat > views.nn <<'E2'
 fn find(a, b, heat) = cross_entropy(across(b) @ a / heat, batch_index)
 model views(width = 5, heat = 0.5) {

@@ -1,11 +1,7 @@
 # The Python package: trains to the bits of `gradc train`, takes arrays of other types and layouts, refuses what is wrong with
 # the C interface's sentences; and pip installs the folder, where there is a pip with setuptools.
 . "$2/start.sh"
-python=
-for p in python3 /usr/bin/python3; do
-  if command -v $p >/dev/null && $p -c 'import numpy' 2>/dev/null; then python=$p && break; fi
-done
-[ -n "$python" ] || skip "no Python with NumPy (scripts/setup installs python3-numpy)"
+find_python
 trained
 "$gradc" build digits.nn --quiet --emit python -o digits_python
 "$python" -W error "$here/train.py" digits_python digits.csv digits.safetensors

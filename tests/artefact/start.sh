@@ -12,3 +12,10 @@ gzip -dc "$here/../../examples/digits/digits.csv.gz" > digits.csv
 fail() { echo "failed: $*" >&2; exit 1; }
 skip() { echo "skipped: $*"; exit 77; }
 trained() { "$gradc" train digits.nn --no-shuffle --quiet "$@"; }
+# Sets $python to one that has NumPy, or skips the test.
+find_python() {
+  for python in python3 /usr/bin/python3; do
+    if command -v $python >/dev/null && $python -c 'import numpy' 2>/dev/null; then return; fi
+  done
+  skip "no Python with NumPy (scripts/setup installs python3-numpy)"
+}

@@ -39,16 +39,21 @@ static inline char *rp_fill(const char *template, const int *in) {
   return text;
 }
 
+static inline char *rp_fill_format(const int *in, const char *format, va_list args) {
+  char template[1024];
+  vsnprintf(template, sizeof template, format, args);
+  return rp_fill(template, in);
+}
+
 /* `let` of one value. The operands are those of the template that `format` makes. */
 static inline int __attribute__((format(printf, 5, 6))) rp_let(RandomProgram *p, RpType type, unsigned flags, const int *in,
                                                                 const char *format, ...) {
-  char template[1024];
   va_list args;
   va_start(args, format);
-  vsnprintf(template, sizeof template, format, args);
+  char *text = rp_fill_format(in, format, args);
   va_end(args);
   const int v = rp_value(p, type);
-  rp_add(p, RP_LET, flags, rp_fill(template, in), v, 1);
+  rp_add(p, RP_LET, flags, text, v, 1);
   return v;
 }
 #define IN(...) ((const int[]){__VA_ARGS__})
@@ -56,12 +61,11 @@ static inline int __attribute__((format(printf, 5, 6))) rp_let(RandomProgram *p,
 /* A line that is no `let`; of a state where `state` is one, else -1. */
 static inline void __attribute__((format(printf, 5, 6))) rp_line(RandomProgram *p, unsigned flags, int state, const int *in,
                                                                  const char *format, ...) {
-  char template[1024];
   va_list args;
   va_start(args, format);
-  vsnprintf(template, sizeof template, format, args);
+  char *text = rp_fill_format(in, format, args);
   va_end(args);
-  rp_add(p, RP_LINE, flags, rp_fill(template, in), state < 0 ? 0 : state, state >= 0);
+  rp_add(p, RP_LINE, flags, text, state < 0 ? 0 : state, state >= 0);
 }
 
 /* `input x: type`, `param x: type ~ d`, .. */

@@ -204,6 +204,28 @@ static void test_parts_of_a_round(void **state) {
   session_free(&s);
 }
 
+/* Layers of one width in one phase, all cut by examples: what one leaves lies where the one before the last did. */
+static void test_shared_rows(void **state) {
+  enum { WIDTH = 20, LAYERS = 6 };
+  static const char *const names[LAYERS] = {"a", "b", "c", "d", "e", "f"};
+  Session s = {0};
+  Graph *g = graph_new(&s, TYPE_F32);
+  Node x = build_slot(g, mg_slot(g, SLOT_INPUT, "x", TYPE_F32, mg_shape(g, 2, DIM_BATCH, WIDTH)));
+  for (int i = 0; i < LAYERS; i++) {
+    const Node w = build_slot(g, mg_slot(g, SLOT_PARAM, names[i], TYPE_F32, mg_shape(g, 2, WIDTH, WIDTH)));
+    const int64_t one = 1, zero = 0;
+    x = mg_relu(g, build_contract(g, x, w, 0, NULL, NULL, 1, &one, &zero));
+  }
+  graph_add_output(g, (Output){.kind = OUT_VALUE, .node = x, .name = "y"});
+  Graph *lowered = schedule_lower(g);
+  Schedule *schedule = schedule_graph(&s, lowered, &machine);
+  assert_int_equal(schedule->phases, 1);
+  assert_true(schedule->arena_batch[0] <= 3 * WIDTH * 4);
+  schedule_free(schedule);
+  graph_free(lowered), graph_free(g);
+  session_free(&s);
+}
+
 static void test_random_graphs(void **state) {
   const char *only = getenv("SEED");
   const uint64_t most = getenv("GRADC_LONG") ? 20000 : 400;
@@ -226,6 +248,6 @@ static void test_random_graphs(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_momentum_step), cmocka_unit_test(test_adam_step), cmocka_unit_test(test_extents_of_one),
-                                     cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_parts_of_a_round), cmocka_unit_test(test_random_graphs)};
+                                     cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_shared_rows), cmocka_unit_test(test_parts_of_a_round), cmocka_unit_test(test_random_graphs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
