@@ -180,6 +180,28 @@ static bool carry_weights(Build *b, const GradcProgram *p, const char *path) {
   return ok;
 }
 
+/* The program as it is in the file: without entries that are left out. */
+static GradcProgram program_of(const Build *b, unsigned level) {
+  GradcProgram p = *compiled_program(b->compiled[level]);
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
+    if (!(b->entries & 1u << kind)) p.entries[kind] = (GradcEntryInfo){0};
+  return p;
+}
+
+/* Each level's code works in as much memory as it wants. The header names one size, whichever code is chosen in the end: levels that
+ * want less get the difference too. */
+static void level_memory(Build *b) {
+  GradcMemory memory[MOST_LEVELS];
+  int64_t most = 0;
+  for (unsigned i = 0; i < b->cpu_count; i++) {
+    const GradcProgram p = program_of(b, i);
+    if (!header_memory(&p, &memory[i])) return;
+    if (memory[i].total > most) most = memory[i].total;
+  }
+  for (unsigned i = 0; i < b->cpu_count; i++)
+    if (memory[i].total < most) compiled_scratch(b->compiled[i], memory[i].scratch + most - memory[i].total);
+}
+
 static bool fill(Build *b) {
   const GradcProgram *p = compiled_program(b->compiled[0]);
   const char *weights = b->options->weights;
@@ -188,6 +210,7 @@ static bool fill(Build *b) {
   const Cargo cargo = {.batch = b->options->max_batch ? b->options->max_batch : batch > 0 ? batch : 64, .starts = b->starts.data,
                        .pairs = b->pairs.data, .start_count = b->starts.count, .pair_count = b->pairs.count};
   for (unsigned i = 0; i < b->cpu_count; i++) compiled_carry(b->compiled[i], &cargo);
+  level_memory(b);
   return true;
 }
 
@@ -220,17 +243,9 @@ static const char *header_path(Build *b) {
   return arena_printf(arena, "%.*s%s.h", slash ? (int)(slash - b->out + 1) : 0, b->out, b->name);
 }
 
-/* The program as it is in the file: without entries that are left out. */
-static GradcProgram program_of(const Build *b) {
-  GradcProgram p = *compiled_program(b->compiled[0]);
-  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
-    if (!(b->entries & 1u << kind)) p.entries[kind] = (GradcEntryInfo){0};
-  return p;
-}
-
 static bool write_header(Build *b, const char *path, Why *why) {
   Text text = {0};
-  const GradcProgram p = program_of(b);
+  const GradcProgram p = program_of(b, 0);
   header_write(&p, b->name, b->options->path, &text);
   const bool ok = artefact_write(&b->front.arena, path, text_get(&text), text.length, why);
   text_free(&text);
@@ -241,7 +256,7 @@ static bool write_out(Build *b) {
   Arena *arena = &b->front.arena;
   Why why = {0};
   const Objects objects = {b->arch, b->names, b->objects, b->count};
-  const GradcProgram p = program_of(b);
+  const GradcProgram p = program_of(b, 0);
   bool ok = false;
   switch (b->emit) {
     case EMIT_SHARED:

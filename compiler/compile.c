@@ -408,6 +408,11 @@ void compiled_carry(Compiled *c, const Cargo *cargo) {
   p->pairs = cargo->pairs, p->pair_count = cargo->pair_count;
 }
 
+void compiled_scratch(Compiled *c, int64_t bytes) {
+  int64_t *scratch = &c->program.entries[GRADC_ENTRY_INIT].scratch; /* an instance has room for the entry that wants most */
+  if (*scratch < bytes) *scratch = bytes;
+}
+
 static Object object_of(const EmitResult *r) { return (Object){r->object, r->size, r->ir, r->assembly}; }
 
 Object compiled_object(const Compiled *c, unsigned entries, const ObjectNames *names) {

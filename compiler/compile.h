@@ -48,6 +48,8 @@ typedef struct {
   uint32_t start_count, pair_count;
 } Cargo;
 void compiled_carry(Compiled *compiled, const Cargo *cargo);
+/* Each thread of an instance gets at least so many bytes to work in. */
+void compiled_scratch(Compiled *compiled, int64_t bytes);
 
 /* The names of an object's symbols; see EmitModel in emit.h. */
 typedef struct {

@@ -4,9 +4,9 @@
 #define GRADC_ARTEFACT_H
 #include <stdbool.h>
 
-#include "abi.h"
 #include "arena.h"
 #include "compile.h"
+#include "gradc.h"
 #include "text.h"
 
 typedef struct {
@@ -40,6 +40,8 @@ bool artefact_python(Arena *arena, const Objects *objects, const GradcProgram *p
 /* Bytes to a file by way of a temporary one beside it. */
 bool artefact_write(Arena *arena, const char *path, const void *bytes, size_t size, Why *why);
 
+/* The memory of an instance on one thread at the program's own capacity, whose total the header names; false where it has none. */
+bool header_memory(const GradcProgram *program, GradcMemory *memory);
 /* The documented header of a model: gradc.h as it is, then what belongs to this model. `path`: of the model, for the comment. */
 void header_write(const GradcProgram *program, const char *name, const char *path, Text *out);
 

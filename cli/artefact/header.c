@@ -76,25 +76,23 @@ static void add_feeds(Text *out, const GradcProgram *p, const char *name) {
 
 static void no_entry(GradcFrame *frame, int64_t thread, int64_t threads, void *scratch) {}
 
-/* The bytes of an instance on one thread at the program's own capacity; 0 where it has none. */
-static long long memory_of(const GradcProgram *program) {
-  GradcMemory memory;
+bool header_memory(const GradcProgram *program, GradcMemory *memory) {
   GradcProgram p = *program;
   p.level = GRADC_LEVEL_ANY; /* of the machine that will run it, which need not be this one */
   p.entries[GRADC_ENTRY_INIT].run = no_entry; /* sizes are asked for alone */
-  return gradc_memory(&p, NULL, 1, &memory, NULL) == GRADC_OK ? (long long)memory.total : 0;
+  return gradc_memory(&p, NULL, 1, memory, NULL) == GRADC_OK;
 }
 
 static void add_functions(Text *out, const GradcProgram *p, const char *name) {
   text_printf(out, "/* The compiled model: what gradc_create and its like take. */\nconst GradcProgram *%s_program(void);\n\n", name);
-  const long long memory = memory_of(p);
-  if (memory) {
-    text_add(out, "/* The examples in a step where the capacity is NULL; and the bytes of such an instance on one thread, on any 64-bit\n"
-                  " * machine, for memory of the caller's own: gradc_create_at. */\n#define ");
+  GradcMemory memory;
+  if (header_memory(p, &memory)) {
+    text_add(out, "/* The examples in a step where the capacity is NULL; and the bytes of such an instance on one thread, on every\n"
+                  " * processor that this code is for, for memory of the caller's own: gradc_create_at. */\n#define ");
     add_identifier(out, name, true);
     text_printf(out, "_BATCH %lld\n#define ", (long long)p->batch[0]);
     add_identifier(out, name, true);
-    text_printf(out, "_MEMORY %lld\n\n", memory);
+    text_printf(out, "_MEMORY %lld\n\n", (long long)memory.total);
   }
   text_printf(out, "/* An instance for up to `batch` examples a step (0: the model's own number) on `threads` threads (0: all processors).\n"
                    " * gradc_free frees it. */\n"
