@@ -1,5 +1,6 @@
 /* pack.c: a panel of the lane operand: [k][vectors of lanes], k running over all red axes. Lanes that lie along a red
- * axis in memory are transposed in blocks of 4 by 4; anything else is evaluated lane by lane. */
+ * axis in memory are transposed in blocks of 4 by 4, four of them side by side where there are as many lanes; anything
+ * else is evaluated lane by lane. */
 #include "nest.h"
 
 typedef struct {
@@ -27,19 +28,43 @@ static int turned_axis(const Stage *s, const Load *l, Type type) {
   return -1;
 }
 
-static V shuffle4(Emit *e, V a, V b, const unsigned order[4]) {
-  V lanes[4];
-  for (int i = 0; i < 4; i++) lanes[i] = e_int(e, e->i32, order[i]);
-  return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(lanes, 4), "");
+/* `order` of 4 elements, 4 and more meaning b, in each of `blocks` blocks of a and b. */
+static V shuffle_blocks(Emit *e, V a, V b, const unsigned order[4], unsigned blocks) {
+  V lanes[16];
+  for (unsigned i = 0; i < 4 * blocks; i++)
+    lanes[i] = e_int(e, e->i32, order[i % 4] % 4 + i / 4 * 4 + (order[i % 4] < 4 ? 0 : 4 * blocks));
+  return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(lanes, 4 * blocks), "");
 }
 
-/* r[i][j] becomes r[j][i]. */
-static void transpose4(Emit *e, V r[4]) {
+/* In each block r[i][j] becomes r[j][i]. */
+static void transpose4(Emit *e, V r[4], unsigned blocks) {
   static const unsigned low[] = {0, 4, 1, 5}, high[] = {2, 6, 3, 7}, first[] = {0, 1, 4, 5}, second[] = {2, 3, 6, 7};
-  V a = shuffle4(e, r[0], r[1], low), b = shuffle4(e, r[2], r[3], low), c = shuffle4(e, r[0], r[1], high),
-    d = shuffle4(e, r[2], r[3], high);
-  r[0] = shuffle4(e, a, b, first), r[1] = shuffle4(e, a, b, second), r[2] = shuffle4(e, c, d, first),
-  r[3] = shuffle4(e, c, d, second);
+  V a = shuffle_blocks(e, r[0], r[1], low, blocks), b = shuffle_blocks(e, r[2], r[3], low, blocks),
+    c = shuffle_blocks(e, r[0], r[1], high, blocks), d = shuffle_blocks(e, r[2], r[3], high, blocks);
+  r[0] = shuffle_blocks(e, a, b, first, blocks), r[1] = shuffle_blocks(e, a, b, second, blocks);
+  r[2] = shuffle_blocks(e, c, d, first, blocks), r[3] = shuffle_blocks(e, c, d, second, blocks);
+}
+
+static V join(Emit *e, V a, V b, unsigned size) {
+  V lanes[16];
+  for (unsigned i = 0; i < 2 * size; i++) lanes[i] = e_int(e, e->i32, i);
+  return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(lanes, 2 * size), "");
+}
+
+/* Four elements along the turned axis of 16 lanes that all exist. */
+static void wide_body(const Block *b, V lane, V source, V to) {
+  Emit *e = b->e;
+  const int64_t step = depth_step(b->n->stage, b->turned), apart = b->load->at.stride[b->n->lane];
+  LLVMTypeRef four = e_vector(e, b->type, 4);
+  V r[4];
+  source = e_gep(e, b->type, source, i64_mul(e, lane, apart)), to = e_gep(e, b->type, to, lane);
+  for (int i = 0; i < 4; i++) {
+    V part[4];
+    for (int k = 0; k < 4; k++) part[k] = e_load(e, four, e_gep(e, b->type, source, e_i64(e, (4 * k + i) * apart)), 4);
+    r[i] = join(e, join(e, part[0], part[1], 4), join(e, part[2], part[3], 4), 8);
+  }
+  transpose4(e, r, 4);
+  for (int i = 0; i < 4; i++) e_store(e, r[i], e_gep(e, b->type, to, i64_mul(e, b->width, i * step)), 4);
 }
 
 /* `count` (4 or 1) elements along the turned axis of four lanes. source and to: at these elements of lane 0. */
@@ -52,26 +77,56 @@ static void block_body(const Block *b, V lane, V source, V to, unsigned count) {
     V at = i64_min(e, i64_add(e, lane, e_i64(e, i)), i64_add(e, b->lanes, e_i64(e, -1)));
     r[i] = e_load(e, e_vector(e, b->type, count), e_gep(e, b->type, source, i64_mul(e, at, apart)), align);
   }
-  if (count == 4) transpose4(e, r);
+  if (count == 4) transpose4(e, r, 1);
   for (unsigned i = 0; i < 4; i++) {
     V at = count == 4 ? i64_add(e, lane, i64_mul(e, b->width, i * step)) : i64_add(e, lane, e_i64(e, i));
     e_store(e, r[i], e_gep(e, b->type, to, at), align);
   }
 }
 
-/* Elements from `from` to `to` of the turned axis, `count` at a time, for all lanes. */
-static void block_loops(const Block *b, V source, V panel, int64_t from, int64_t to, unsigned count) {
+/* The panel's row of an index of the turned axis. */
+static V row_of(const Block *b, V panel, V k) {
+  Emit *e = b->e;
+  return e_gep(e, b->type, panel, LLVMBuildMul(e->b, i64_mul(e, k, depth_step(b->n->stage, b->turned)), b->width, ""));
+}
+
+/* Whole groups of 16 lanes: along each, so that its lines of memory stay near until all of them is used. */
+static void wide_loops(const Block *b, V source, V panel, V lanes, int64_t count) {
+  Emit *e = b->e;
+  Loop k, j;
+  e_loop_begin(e, &j, e_i64(e, 0), lanes, e_i64(e, 16), NULL, 0, false);
+  e_loop_begin(e, &k, e_i64(e, 0), e_i64(e, count), e_i64(e, 4), NULL, 0, true);
+  wide_body(b, j.i, e_gep(e, b->type, source, k.i), row_of(b, panel, k.i));
+  e_loop_end(e, &k, NULL);
+  e_loop_end(e, &j, NULL);
+}
+
+/* Elements from `from` to `to` of the turned axis, `count` at a time, for all lanes from `lane` on. */
+static void block_loops(const Block *b, V source, V panel, V lane, int64_t from, int64_t to, unsigned count) {
   Emit *e = b->e;
   Loop k, j;
   if (from == to) return;
   e_loop_begin(e, &k, e_i64(e, from), e_i64(e, to), e_i64(e, count), NULL, 0, true);
-  V at = e_gep(e, b->type, source, k.i);
-  V row =
-      e_gep(e, b->type, panel, LLVMBuildMul(e->b, i64_mul(e, k.i, depth_step(b->n->stage, b->turned)), b->width, ""));
-  e_loop_begin(e, &j, e_i64(e, 0), b->width, e_i64(e, 4), NULL, 0, true);
+  V at = e_gep(e, b->type, source, k.i), row = row_of(b, panel, k.i);
+  e_loop_begin(e, &j, lane, b->width, e_i64(e, 4), NULL, 0, false);
   block_body(b, j.i, at, row, count);
   e_loop_end(e, &j, NULL);
   e_loop_end(e, &k, NULL);
+}
+
+static void turn(const Block *b, V source, V panel) {
+  Emit *e = b->e;
+  const Stage *s = b->n->stage;
+  const Extent columns = s->axes[b->n->lane];
+  const int64_t all = s->axes[b->turned].count, whole = all / 4 * 4;
+  const bool wide = b->type == e->f32 && b->n->lanes == 16, even = wide && columns.batch < 0 && columns.count % 16 == 0;
+  V lane = e_i64(e, 0);
+  if (wide) {
+    lane = LLVMBuildAnd(e->b, b->lanes, e_i64(e, -16), "");
+    wide_loops(b, source, panel, lane, whole);
+  }
+  if (!even) block_loops(b, source, panel, lane, 0, whole, 4);
+  block_loops(b, source, panel, e_i64(e, 0), whole, all, 1);
 }
 
 static void block_axes(const Block *b, unsigned axis, V source, V panel) {
@@ -80,9 +135,7 @@ static void block_axes(const Block *b, unsigned axis, V source, V panel) {
   Loop l;
   while (axis == b->turned) axis++;
   if (axis == (unsigned)s->par + s->red) {
-    const int64_t all = s->axes[b->turned].count, whole = all / 4 * 4;
-    block_loops(b, source, panel, 0, whole, 4);
-    block_loops(b, source, panel, whole, all, 1);
+    turn(b, source, panel);
     return;
   }
   e_loop_begin(e, &l, e_i64(e, 0), e_i64(e, s->axes[axis].count), e_i64(e, 1), NULL, 0, s->axes[axis].count > 0);
