@@ -192,6 +192,7 @@ typedef struct {
   bool ragged;                    /* a tile may have fewer rows */
   int32_t packed;                 /* the lane operand's expression, where its panels are laid out; or -1 */
   int32_t packed_rows;            /* the row operand's; or -1 */
+  uint32_t shared;                /* axes of the rows that are gone through under the panels */
   int64_t limit;                  /* of the first red axis' indices in a panel; what lies beyond is read where it is */
   bool beyond;                    /* there may be more */
   bool parts;                     /* what lies beyond comes in panels of its own; sums go on where they were left */

@@ -10,7 +10,7 @@ static uint32_t expr_axes(const Stage *s, int32_t expr) {
   if (x->kind == X_PRIM) return expr_axes(s, x->a) | expr_axes(s, x->b) | expr_axes(s, x->c);
   if (x->kind != X_LOAD) return axes;
   const Load *l = &s->loads.data[x->a];
-  axes = affine_axes(&l->at);
+  axes = affine_axes(&l->at) | expr_axes(s, l->gather - 1);
   for (unsigned g = 0; g < l->guard_count; g++) axes |= affine_axes(&l->guards[g].index);
   return axes;
 }
@@ -209,6 +209,15 @@ static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, c
   shape->packed_rows = far_rows(shape, t, s, lanes);
 }
 
+/* The axes that do not matter to the panels: gone through while these lie there. */
+static uint32_t shared_axes(const TileShape *shape, const Kernel *k, const Stage *s) {
+  uint32_t axes = 0;
+  if (shape->packed < 0 || shape->parts) return 0;
+  for (int i = k->block; i < s->par; i++)
+    if (i != s->row && i != s->row_outer && i != s->lane) axes |= AXIS_BIT(i);
+  return axes & ~expr_axes(s, shape->packed);
+}
+
 TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s) {
   static const unsigned most[] = {16, 16, 12, 8, 6}; /* more rows gain nothing, and lose where the panel is far */
   const unsigned lanes = stage_lanes(k, s), registers = registers_of(t, k, s);
@@ -228,6 +237,7 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
   if (shape.rows > NEST_MAX_ROWS) shape.rows = NEST_MAX_ROWS;
   while (shape.rows > 1 && shape.rows * shape.vectors > 60) shape.rows--;
   if (stage_grouped_axis(s) < 0) choose_packing(&shape, t, k, s, lanes);
+  shape.shared = shared_axes(&shape, k, s);
   balance_rows(&shape, k, s, o->tile_rows != 0);
   choose_group_parts(&shape, k, s, lanes);
   if (shape.packed_rows >= 0)

@@ -36,9 +36,10 @@ static void list_given(Tile *t) {
   for (uint32_t i = 0; i < s->stores.count; i++) give(t, s->stores.data[i].value);
 }
 
-/* The index of a par axis at a tile that begins at row `row`. */
+/* The index of a par axis at a tile that begins at row `row`; panels are filled before the axes that share them open. */
 static V par_index(const Tile *t, int axis, V row) {
   const Nest *n = t->n;
+  if (t->shape.shared & ~n->open & AXIS_BIT(axis)) return e_i64(n->e, 0);
   if (axis != n->row && axis != n->row_outer) return n->index[axis];
   if (n->row_outer < 0) return row;
   V length = e_i64(n->e, n->stage->axes[n->row].count);

@@ -1,6 +1,7 @@
-/* walk.c: the way through a contraction: outer axes; blocks of columns whose panels fit the second cache together;
- * blocks of rows; tiles of rows; and innermost the panels, over which a tile of rows stays in the first cache. Where
- * nothing is laid out, or tiles are wide, a block has one panel: columns outside, rows inside. */
+/* walk.c: the way through a contraction: outer axes that panels depend on; blocks of columns whose panels fit the second
+ * cache together; the other outer axes; blocks of rows; tiles of rows; and innermost the panels, over which a tile of
+ * rows stays in the first cache. Where nothing is laid out, all outer axes come first; there and where tiles are wide, a
+ * block has one panel: columns outside, rows inside. */
 #include <string.h>
 
 #include "tile.h"
@@ -87,11 +88,17 @@ static void row_tiles(const Columns *c, V from, V to, V panel, bool nonempty) {
   e_loop_end(e, &l, NULL);
 }
 
-static void all_rows(const Columns *c, Range r) {
+static Range rows_of(Nest *n) {
+  if (n->row_outer < 0) return range_axis(n, (unsigned)n->row);
+  const int64_t all = shape_rows(n->stage).count;
+  return (Range){e_i64(n->e, 0), e_i64(n->e, all), all, all, 0};
+}
+
+static void all_rows(const Columns *c) {
   Tile *t = c->t;
   Nest *n = t->n;
   Emit *e = n->e;
-  fill_panels(c);
+  const Range r = rows_of(n);
   if (t->shape.packed_rows < 0) {
     if (r.count > 0 && r.count <= t->shape.rows)
       row_tile(c, r.from, e_i64(e, r.count), NULL);
@@ -109,27 +116,35 @@ static void all_rows(const Columns *c, Range r) {
   e_loop_end(e, &l, NULL);
 }
 
-static Range rows_of(Nest *n) {
-  if (n->row_outer < 0) return range_axis(n, (unsigned)n->row);
-  const int64_t all = shape_rows(n->stage).count;
-  return (Range){e_i64(n->e, 0), e_i64(n->e, all), all, all, 0};
+/* The axes that share the panels. */
+static void shared_axes(Nest *n, Carry *carry, void *data) {
+  const Columns *c = data;
+  const uint32_t left = c->t->shape.shared & ~n->open;
+  if (left) loop_axis(n, (unsigned)__builtin_ctz(left), carry, false, shared_axes, data);
+  else all_rows(c);
+}
+
+static void with_panels(Columns *c) {
+  Carry none = {NULL, 0};
+  fill_panels(c);
+  shared_axes(c->t->n, &none, c);
 }
 
 /* Part by part of the first red axis, where it is long. */
-static void block_of_columns(const Columns *c) {
+static void block_of_columns(Columns *c) {
   Nest *n = c->t->n;
   Emit *e = n->e;
-  const Range r = rows_of(n);
   if (!c->t->shape.parts) {
-    all_rows(c, r);
+    with_panels(c);
     return;
   }
   Loop l;
   Columns part = *c;
   V end = nest_extent(n, n->stage->axes[n->stage->par]), step = e_i64(e, c->t->shape.limit);
+  part.row = rows_of(n).from;
   e_loop_begin(e, &l, e_i64(e, 0), end, step, NULL, 0, true); /* a sum of nothing is 0, and is stored */
-  part.row = r.from, part.from = l.i, part.to = i64_min(e, i64_add(e, l.i, step), end);
-  all_rows(&part, r);
+  part.from = l.i, part.to = i64_min(e, i64_add(e, l.i, step), end);
+  with_panels(&part);
   e_loop_end(e, &l, NULL);
 }
 
@@ -164,13 +179,13 @@ static void column_group(Tile *t, int64_t first, int64_t groups, unsigned vector
   n->vectors = vectors;
   memset(n->mask, 0, sizeof n->mask);
   n->mask[vectors - 1] = e_mask(e, n->lanes, (unsigned)tail), n->mask_count[vectors - 1] = e_i64(e, tail);
-  const Columns c = {t, vectors, e_i64(e, (first + plain * vectors) * n->lanes), e_i64(e, 1), .many = false};
+  Columns c = {t, vectors, e_i64(e, (first + plain * vectors) * n->lanes), e_i64(e, 1), .many = false};
   block_of_columns(&c);
 }
 
 /* At a lane chunk that loop_lanes has opened. */
 static void open_chunk(Nest *n, Carry *carry, void *data) {
-  const Columns c = {data, n->vectors, n->index[n->stage->lane], e_i64(n->e, 1), .many = false};
+  Columns c = {data, n->vectors, n->index[n->stage->lane], e_i64(n->e, 1), .many = false};
   nest_close(n); /* to be opened as a panel */
   block_of_columns(&c);
   nest_open(n, (unsigned)n->stage->lane, c.first, false);
@@ -194,9 +209,10 @@ static void all_columns(Tile *t) {
 }
 
 static void outer_axes(Nest *n, Carry *carry, void *data) {
+  const Tile *t = data;
   unsigned axis = n->kernel->block;
-  while (axis < n->stage->par &&
-         (n->open & AXIS_BIT(axis) || (int)axis == n->row || (int)axis == n->row_outer || (int)axis == n->lane))
+  while (axis < n->stage->par && ((n->open | t->shape.shared) & AXIS_BIT(axis) || (int)axis == n->row ||
+                                  (int)axis == n->row_outer || (int)axis == n->lane))
     axis++;
   if (axis < n->stage->par)
     loop_axis(n, axis, carry, false, outer_axes, data);
