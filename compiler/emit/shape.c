@@ -48,8 +48,7 @@ static void choose_vectors(TileShape *shape, const Target *t, const Stage *s, un
   const Extent columns = s->axes[s->lane];
   const int64_t all = columns.batch >= 0 ? 3 : (columns.count + lanes - 1) / lanes;
   if (all <= 2) shape->vectors = all > 0 ? (unsigned)all : 1;
-  else if (all == 4 || all == 8) shape->vectors = 2;
-  else shape->vectors = columns.batch < 0 && columns.count % 512 == 0 ? 4 : 3;
+  else shape->vectors = all == 4 || all == 8 ? 2 : 3;
   while (shape->vectors > 1 && rows_that_fit(t, registers, shape->vectors) < 6) shape->vectors--;
 }
 
@@ -97,6 +96,8 @@ static int32_t lane_operand(const Stage *s) {
 #define CLOSE_BYTES (24 << 10)  /* and where they are narrow: the first cache */
 #define DEPTH_OF_BATCH 512      /* where the depth is known when the code runs */
 #define PART_BYTES (16 << 10)   /* of a panel: half of the first cache */
+#define PART_DEPTH 256          /* where tiles are wide and nothing is laid out: of sums over PART_LONG and more */
+#define PART_LONG 512
 #define SUM_BYTES (1 << 20)     /* of sums left between parts */
 #define GROUP_DEPTH 16          /* places of an example at least: sums come and go with each group */
 
@@ -111,11 +112,15 @@ static bool copy_pays(const TileShape *shape, const Target *t, const Stage *s, u
   return bytes > (t->vector_bytes < 64 ? CLOSE_BYTES : NEAR_BYTES);
 }
 
+static bool lies_as_used(const Stage *s, int32_t expr) {
+  if (s->exprs.data[expr].kind != X_LOAD) return false;
+  const Load *l = &s->loads.data[s->exprs.data[expr].a];
+  return l->at.stride[s->lane] == 1 && l->at.batch[s->lane] < 0 && !l->guard_count;
+}
+
 /* Lanes that lie apart or cost computation are laid out always, a column panel once for all rows. */
 static bool wants_panel(const TileShape *shape, const Target *t, const Stage *s, int32_t expr, unsigned lanes) {
-  if (s->exprs.data[expr].kind != X_LOAD) return true;
-  const Load *l = &s->loads.data[s->exprs.data[expr].a];
-  return l->at.stride[s->lane] != 1 || l->at.batch[s->lane] >= 0 || l->guard_count || copy_pays(shape, t, s, lanes);
+  return !lies_as_used(s, expr) || copy_pays(shape, t, s, lanes);
 }
 
 static int64_t element_bytes(const Stage *s, int32_t expr) { return s->exprs.data[expr].type == TYPE_F64 ? 8 : 4; }
@@ -186,6 +191,23 @@ static void choose_group_parts(TileShape *shape, const Kernel *k, const Stage *s
   shape->sum_bytes = tiles * shape->rows * row;
 }
 
+/* Long sums in parts, the lane operand where it is: its rows lie far apart, meet in few sets of the caches, and each tile
+ * of rows would read all of them from far away. */
+static void choose_parts_in_place(TileShape *shape, const Target *t, const Stage *s, unsigned lanes) {
+  const int32_t expr = lane_operand(s);
+  const Extent first = s->axes[s->par], rows = shape_rows(s);
+  int64_t inner;
+  if (t->vector_bytes < 64 || expr < 0 || !lies_as_used(s, expr)) return;
+  if (rows.batch >= 0 || rows.count < 2 * (int64_t)shape->rows || !inner_depth(s, &inner) || inner > PART_DEPTH) return;
+  if (first.batch >= 0 ? inner < PART_LONG / 64 : first.count * inner < PART_LONG) return;
+  const int64_t sums = shape_sum_rows(shape, s) * lanes * element_bytes(s, expr) * shape->vectors;
+  if (sums > SUM_BYTES / 4) return;
+  shape->parts = true;
+  shape->limit = PART_DEPTH / inner;
+  shape->depth = shape->limit * inner;
+  shape->sum_bytes = sums;
+}
+
 static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, const Stage *s, unsigned lanes) {
   const int32_t expr = lane_operand(s);
   int64_t inner;
@@ -236,7 +258,10 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
   }
   if (shape.rows > NEST_MAX_ROWS) shape.rows = NEST_MAX_ROWS;
   while (shape.rows > 1 && shape.rows * shape.vectors > 60) shape.rows--;
-  if (stage_grouped_axis(s) < 0) choose_packing(&shape, t, k, s, lanes);
+  if (stage_grouped_axis(s) < 0) {
+    choose_parts_in_place(&shape, t, s, lanes);
+    if (!shape.parts) choose_packing(&shape, t, k, s, lanes);
+  }
   shape.shared = shared_axes(&shape, k, s);
   balance_rows(&shape, k, s, o->tile_rows != 0);
   choose_group_parts(&shape, k, s, lanes);
