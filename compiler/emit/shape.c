@@ -191,6 +191,15 @@ static void choose_group_parts(TileShape *shape, const Kernel *k, const Stage *s
   shape->sum_bytes = tiles * shape->rows * row;
 }
 
+/* The smaller operand's part is the one to go through again and again: all columns for each tile of rows where they are
+ * fewer, else all rows for one panel of columns. */
+static int64_t panels_in_reach(const TileShape *shape, const Stage *s, unsigned lanes, int64_t sums) {
+  const Extent columns = s->axes[s->lane], rows = shape_rows(s);
+  if (columns.batch >= 0 || columns.count > rows.count) return 1;
+  const int64_t width = (int64_t)shape->vectors * lanes, all = (columns.count + width - 1) / width;
+  return all * sums <= SUM_BYTES ? all : 1;
+}
+
 /* Long sums in parts, the lane operand where it is: its rows lie far apart, meet in few sets of the caches, and each tile
  * of rows would read all of them from far away. */
 static void choose_parts_in_place(TileShape *shape, const Target *t, const Stage *s, unsigned lanes) {
@@ -199,13 +208,14 @@ static void choose_parts_in_place(TileShape *shape, const Target *t, const Stage
   int64_t inner;
   if (t->vector_bytes < 64 || expr < 0 || !lies_as_used(s, expr)) return;
   if (rows.batch >= 0 || rows.count < 2 * (int64_t)shape->rows || !inner_depth(s, &inner) || inner > PART_DEPTH) return;
-  if (first.batch >= 0 ? inner < PART_LONG / 64 : first.count * inner < PART_LONG) return;
+  if (first.count * inner < (first.batch >= 0 ? PART_LONG / 64 : PART_LONG)) return;
   const int64_t sums = shape_sum_rows(shape, s) * lanes * element_bytes(s, expr) * shape->vectors;
   if (sums > SUM_BYTES / 4) return;
   shape->parts = true;
   shape->limit = PART_DEPTH / inner;
   shape->depth = shape->limit * inner;
-  shape->sum_bytes = sums;
+  shape->panels = panels_in_reach(shape, s, lanes, sums);
+  shape->sum_bytes = sums * shape->panels;
 }
 
 static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, const Stage *s, unsigned lanes) {

@@ -74,14 +74,11 @@ static uint32_t matrix(Build *b, Axis rows, Axis columns) {
   return kb_buffer(b, TYPE_F32, (uint32_t)n, d[0], d[1], d[2], d[3]);
 }
 
-/* Strides of the stage's axes, where one step of m, n and k goes so far. */
+/* Strides of the stage's axes, where one step of m, n and k goes so far. Summed axes that adjoin are one, as schedules
+ * have them. */
 static Affine strides(const Product *p, int m, int n, int k) {
-  int s[5], at = 0;
-  if (p->m.places > 1) s[at++] = m * p->m.places;
-  s[at++] = m, s[at++] = n;
-  if (p->k.places > 1) s[at++] = k * p->k.places;
-  s[at++] = k;
-  return kb_affine(0, at, s[0], s[1], s[2], s[3], s[4]);
+  if (p->m.places > 1) return kb_affine(0, 4, m * p->m.places, m, n, k);
+  return kb_affine(0, 3, m, n, k);
 }
 
 /* C = A B, or v = 0.9 v + A B, C -= 1e-9 v. */
@@ -94,10 +91,11 @@ static void build_product(Build *b, const Product *p, bool update) {
   const uint32_t w = down ? matrix(b, p->n, p->k) : matrix(b, p->k, p->n);
   const uint32_t c = matrix(b, p->m, p->n), v = matrix(b, p->m, p->n);
   Kernel *kernel = kb_kernel(b, 0, 0);
-  int extents[5];
-  const int rows = put_axis(extents, p->m), par = rows + put_axis(extents + rows, p->n),
-            red = put_axis(extents + par, p->k);
-  Stage *t = kb_stage(kernel, (uint8_t)par, (uint8_t)red, extents[0], extents[1], extents[2], extents[3], extents[4]);
+  int extents[4];
+  const int rows = put_axis(extents, p->m), par = rows + put_axis(extents + rows, p->n);
+  extents[par] = p->k.places ? BATCH(0) : k;
+  Stage *t = kb_stage(kernel, (uint8_t)par, 1, extents[0], extents[1], extents[2], extents[3]);
+  if (p->k.places) t->axes[par].count = p->k.places;
   kernel->cut_unit = 4;
   t->combine = COMBINE_FMA, t->lane = (int8_t)(par - 1), t->row = (int8_t)(par - 2), t->pack = down;
   t->before = kb_load(b, t, a, across ? strides(p, 1, 0, m) : strides(p, k, 0, 1));

@@ -90,22 +90,25 @@ static void test_batches(void **state) {
   check_product((Product){30, 40, BATCH(0), 530, 't', TYPE_F32, false, 8}); /* deeper than a panel of run-time depth */
 }
 
-/* Large enough for panels side by side and rows laid out, on processors with narrow tiles; with depths that end in the
- * first panel, with it, and parts beyond it, known when the code is made and not. */
+/* Large enough for panels side by side and rows laid out, on processors with narrow tiles, and for sums in parts; with
+ * depths that end in the first panel, with it, and parts beyond it, known when the code is made and not. */
 static void test_blocks(void **state) {
+  static const char *const cpus[] = {"x86-64-v3", NULL};
   static const Product products[] = {{260, 84, BATCH(0), 80, 't', TYPE_F32, true, 4},
                                      {257, 80, 90, 0, 't', TYPE_F32, false, 1},
                                      {260, 70, BATCH(0), 540, 't', TYPE_F32, false, 4},
                                      {260, 84, BATCH(0), 512, 't', TYPE_F32, true, 4},
                                      {40, 70, 1100, 0, 'n', TYPE_F32, true, 4},
+                                     {70, 40, 700, 0, 't', TYPE_F32, true, 4},
                                      {131, 150, 530, 0, 't', TYPE_F64, true, 4},
                                      {40, 300, 70, 0, 'T', TYPE_F32, false, 4}};
   for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
     Build b;
     build_product(&b, &products[i]);
-    for (int threads = 1; threads < 3; threads++)
-      if (kb_check(&b, &(EmitOptions){.cpu = "x86-64-v3", .keep_ir = true}, threads, true) != 0)
-        fail_msg("product %zu, %d threads", i, threads);
+    for (int c = 0; c < 2; c++)
+      for (int threads = 1; threads < 3; threads++)
+        if (kb_check(&b, &(EmitOptions){.cpu = cpus[c], .keep_ir = true}, threads, true) != 0)
+          fail_msg("product %zu, processor %d, %d threads", i, c, threads);
     kb_close(&b);
   }
 }
