@@ -4,13 +4,15 @@
  * A difference is of fourth order: (f(x-2h) - 8 f(x-h) + 8 f(x+h) - f(x+2h)) / 12h with h = 2e-4 max(1, |x|), right to about
  * 1e-11 where f is smooth. Near a kink (relu at 0) it is not, so where it differs h is made smaller twice; a difference that
  * then agrees was a kink within the first h. Where x lies on the edge of a comparison there is nothing to compare with.
- * What stands under stop_gradient is held still, as the derivative holds it. */
+ * What stands under stop_gradient is held still, as the derivative holds it. A function with a derivative of its own is held too, and
+ * in its place the sum of x * dx enters the loss, dx what its rule gives for the gradient that comes in, held. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "build.h"
+#include "grad.h"
 #include "gradc.h"
 #include "interp.h"
 #include "loops.h"
@@ -26,8 +28,8 @@ enum { DIRECTIONS = 2, ALL_BELOW = 24, SAMPLES = 12, ROWS = 4 };
 typedef struct {
   Run run;
   const Graph *gradient;
-  Graph *loss;             /* the same losses, with what was stopped as slots of their own */
-  double **slots;          /* [slot_count]: the program's, then those of stopped values */
+  Graph *loss;             /* the same losses, with what is held as slots of their own */
+  double **slots;          /* [slot_count]: the program's, then those of values that are held */
   uint32_t slot_count;
   int64_t *counts;
   int64_t batch[4];
@@ -134,35 +136,91 @@ static bool fill_feeds(Check *c) {
   return true;
 }
 
-/* A value stopped within a loop differs from round to round: there is no one value to keep. */
-static bool stops_in_loop(const Graph *g) {
+/* Is it held still? Such a value within a loop differs from round to round: there is no one value to keep. */
+static bool is_held(const Graph *g, Node n) { return node_prim(g, n) == P_STOP || node_prim(g, n) == P_OWN; }
+
+static bool holds_in_loop(const Graph *g) {
   Loops loops = loops_find(g);
   bool found = false;
-  for (uint32_t id = 1; id < g->nodes.count; id++)
-    found = found || (node_prim(g, (Node){id}) == P_STOP && loop_of(&loops, (Node){id}) >= 0);
+  for (uint32_t id = 1; id < g->nodes.count; id++) found = found || (is_held(g, (Node){id}) && loop_of(&loops, (Node){id}) >= 0);
   loops_free(&loops);
   return found;
 }
 
-/* The losses alone; each value under stop_gradient becomes a slot that keeps its value. */
-static void hold_stopped(Check *c) {
-  Graph *unrolled = stops_in_loop(c->gradient) ? loops_unroll(c->gradient, 0) : NULL;
-  const Graph *from = unrolled ? unrolled : c->gradient;
+static Node sum_of_all(Graph *g, Node n) {
+  int64_t axes[GRAPH_MAX_RANK];
+  const uint32_t rank = node_rank(g, n);
+  for (uint32_t i = 0; i < rank; i++) axes[i] = i;
+  return rank ? build_reduce(g, P_SUM, n, axes, rank) : n;
+}
+
+static Node total_loss(Graph *g) {
+  Node total = NODE_NONE;
+  for (uint32_t i = 0; i < g->outputs.count; i++) {
+    const Output *o = &g->outputs.data[i];
+    if (o->kind != OUT_LOSS) continue;
+    const Node part = o->weight.id ? build_div(g, o->node, o->weight) : o->node;
+    total = total.id ? build_add(g, total, part) : part;
+  }
+  return total;
+}
+
+/* For each function with a derivative of its own a further loss: what it gives back, times what it is given to. */
+static void add_own_terms(Graph *g) {
+  Vec(Node) owns = {0};
+  for (uint32_t id = 1; id < g->nodes.count; id++)
+    if (node_prim(g, (Node){id}) == P_OWN) vec_push(&owns, (Node){id});
+  Node *gradients = mem_zero(owns.count + 1, sizeof *gradients);
+  if (owns.count) grad_reverse(g, total_loss(g), NODE_NONE, owns.data, owns.count, gradients);
+  for (uint32_t i = 0; i < owns.count; i++) {
+    for (uint32_t k = 2; gradients[i].id && k < node_data(g, owns.data[i])->count; k += 2) {
+      const Node dx = build_stop(g, prim_info(P_OWN)->derive(g, owns.data[i], gradients[i], k));
+      const Node term = sum_of_all(g, build_mul(g, node_in(g, owns.data[i], k), dx));
+      graph_add_output(g, (Output){.kind = OUT_LOSS, .name = "own", .node = term});
+    }
+  }
+  free(gradients);
+  vec_free(&owns);
+}
+
+/* Each value that is held becomes a slot of `to`, in `map`. */
+static void make_held(const Graph *from, Graph *to, Node *map) {
+  for (uint32_t id = 1; id < from->nodes.count; id++) {
+    if (!is_held(from, (Node){id})) continue;
+    Text name = {0};
+    text_printf(&name, "held %u", id);
+    const Dims d = *node_dims(from, (Node){id});
+    const uint32_t slot = graph_add_slot(to, (Slot){.kind = SLOT_STATE, .name = text_get(&name), .type = node_type(from, (Node){id}),
+                                                    .shape = shape_of(to, &d)});
+    text_free(&name);
+    map[id] = build_slot(to, slot);
+  }
+}
+
+static void keep_held(Check *c, const Graph *from) {
+  uint32_t slot = from->slots.count;
+  c->slot_count = c->loss->slots.count;
+  c->slots = mem_resize(c->slots, (c->slot_count + 1) * sizeof *c->slots);
+  c->counts = mem_resize(c->counts, (c->slot_count + 1) * sizeof *c->counts);
+  const InterpInput in = input_of(c);
+  Interp *interp = interp_new(from, &in);
+  for (uint32_t id = 1; id < from->nodes.count; id++) {
+    if (!is_held(from, (Node){id})) continue;
+    const double *values = interp_value(interp, (Node){id}, &c->counts[slot]);
+    c->slots[slot] = mem_alloc((size_t)(c->counts[slot] + 1) * sizeof **c->slots);
+    memcpy(c->slots[slot], values, (size_t)c->counts[slot] * sizeof **c->slots);
+    slot++;
+  }
+  interp_free(interp);
+}
+
+/* The losses alone; each value that is held becomes a slot that keeps its value. */
+static void hold_still(Check *c) {
+  Graph *from = holds_in_loop(c->gradient) ? loops_unroll(c->gradient, 0) : graph_rebuild(c->gradient, false);
+  add_own_terms(from);
   c->loss = graph_like(from);
   Node *map = mem_zero(from->nodes.count, sizeof *map);
-  Vec(Node) stopped = {0};
-  for (uint32_t id = 1; id < from->nodes.count; id++) {
-    const Node n = {id};
-    if (node_prim(from, n) != P_STOP) continue;
-    Text name = {0};
-    text_printf(&name, "stopped %u", id);
-    Dims d = *node_dims(from, n);
-    const uint32_t slot = graph_add_slot(c->loss, (Slot){.kind = SLOT_STATE, .name = text_get(&name), .type = node_type(from, n),
-                                                         .shape = shape_of(c->loss, &d)});
-    text_free(&name);
-    map[id] = build_slot(c->loss, slot);
-    vec_push(&stopped, n);
-  }
+  make_held(from, c->loss, map);
   for (uint32_t i = 0; i < from->outputs.count; i++) {
     Output o = from->outputs.data[i];
     if (o.kind != OUT_LOSS) continue;
@@ -171,20 +229,8 @@ static void hold_stopped(Check *c) {
     graph_add_output(c->loss, o);
   }
   free(map);
-  c->slot_count = c->loss->slots.count;
-  c->slots = mem_resize(c->slots, (c->slot_count + 1) * sizeof *c->slots);
-  c->counts = mem_resize(c->counts, (c->loss->slots.count + 1) * sizeof *c->counts);
-  const InterpInput in = input_of(c);
-  Interp *interp = interp_new(from, &in);
-  for (uint32_t i = 0; i < stopped.count; i++) {
-    const uint32_t slot = from->slots.count + i;
-    const double *values = interp_value(interp, stopped.data[i], &c->counts[slot]);
-    c->slots[slot] = mem_alloc((size_t)(c->counts[slot] + 1) * sizeof **c->slots);
-    memcpy(c->slots[slot], values, (size_t)c->counts[slot] * sizeof **c->slots);
-  }
-  interp_free(interp);
-  vec_free(&stopped);
-  if (unrolled) graph_free(unrolled);
+  keep_held(c, from);
+  graph_free(from);
 }
 
 /* ---- comparing ---- */
@@ -389,7 +435,7 @@ static int gradcheck(Check *c) {
   c->seed = p->plan.seed;
   if (!fill_feeds(c)) return EXIT_INPUT;
   start_parameters(c);
-  hold_stopped(c);
+  hold_still(c);
   compare_rules(c);
   front_report(&c->run.front);
   return compare_all(c);

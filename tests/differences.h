@@ -92,6 +92,13 @@ static inline double slope(RandomGraph *r, const Point *p, const Pairing *f, dou
   return (double)((8 * (value[0] - value[1]) - (value[2] - value[3])) / (12 * (long double)h));
 }
 
+/* How far the slope along d is from what is expected; a kink within the first h is none within a smaller one. */
+static inline double slope_fault(RandomGraph *r, const Point *p, const Pairing *f, double *const *d, double h, double expect, double small) {
+  double fault = INFINITY;
+  for (int i = 0; i < 3 && (i == 0 || !(fault <= small)); i++, h /= 16) fault = fmin(fault, fabs(slope(r, p, f, d, h) - expect));
+  return fault;
+}
+
 /* The largest difference between <gradients, direction> and the slope of f, of the largest gradient: element by element
  * where there are few, else along three directions. NaN where a gradient is. */
 static inline double slope_error(RandomGraph *r, const Point *p, const Pairing *f, const Node *gradients) {
@@ -105,11 +112,12 @@ static inline double slope_error(RandomGraph *r, const Point *p, const Pairing *
     for (int64_t k = 0; k < n; k++)
       largest = fabs(values[i][k]) <= largest ? largest : fabs(values[i][k]); /* keeps NaN */
   }
+  const double small = 1e-8 * fmax(largest, 1e-3);
   if (p->total <= 40) {
     for (uint32_t i = 0; i < p->count; i++) {
       for (int64_t k = 0; k < p->size[i]; k++) {
         d[i][k] = 1;
-        const double e = fabs(slope(r, p, f, d, 2e-4 * fmax(1, fabs(r->values[p->slot[i]][k]))) - values[i][k]);
+        const double e = slope_fault(r, p, f, d, 2e-4 * fmax(1, fabs(r->values[p->slot[i]][k])), values[i][k], small);
         worst = e <= worst ? worst : e;
         d[i][k] = 0;
       }
@@ -123,8 +131,8 @@ static inline double slope_error(RandomGraph *r, const Point *p, const Pairing *
           expect += (long double)d[i][k] * values[i][k], square += (long double)values[i][k] * values[i][k];
         }
       }
-      const double e =
-          fabs((double)(slope(r, p, f, d, 2e-4) - expect)) * fmin(1, largest / (double)sqrtl(square + 1e-300L));
+      const double part = fmin(1, largest / (double)sqrtl(square + 1e-300L));
+      const double e = slope_fault(r, p, f, d, 2e-4, (double)expect, small / part) * part;
       worst = e <= worst ? worst : e;
     }
   }

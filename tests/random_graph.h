@@ -290,6 +290,13 @@ static inline Node rg_make_cast(RandomGraph *r, Prim prim, Node x) {
 }
 static inline Node rg_make_mark(RandomGraph *r, Prim prim, Node x) { return build_mark(r->g, x); }
 static inline Node rg_make_stop(RandomGraph *r, Prim prim, Node x) { return build_stop(r->g, x); }
+/* x^2 with the rule 2 x dy, so that differences agree. */
+static inline Node rg_make_own(RandomGraph *r, Prim prim, Node x) {
+  if (node_type(r->g, x) != TYPE_F32 && node_type(r->g, x) != TYPE_F64) return NODE_NONE;
+  const Node apart = build_mark(r->g, x), one = build_full(r->g, node_type(r->g, x), 1, node_shape(r->g, x));
+  const Node dy = build_mark(r->g, one), dx = build_mul(r->g, build_mul(r->g, build_like(r->g, x, 2), apart), dy);
+  return build_own(r->g, build_mul(r->g, apart, apart), dy, (const Node[]){apart, dx}, 1);
+}
 
 static inline Node rg_make_broadcast(RandomGraph *r, Prim prim, Node x) {
   Dims dims = *node_dims(r->g, x);

@@ -25,6 +25,7 @@ void facts_linear(const Graph *g, const uint32_t *uses, LinearPairs *out);
 typedef enum {
   STILL_NOT,
   STILL_STOPPED,  /* by stop_gradient */
+  STILL_OWN,      /* by a function whose own derivative does not reach it */
   STILL_STEP,     /* floor, round, sign: flat between their steps */
   STILL_DISCRETE, /* a comparison, an index, an integer */
   STILL_BRANCH,   /* a side of an `if` that is never taken */

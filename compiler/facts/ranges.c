@@ -254,6 +254,7 @@ static Range of_cast(const Ranges *r, Node n, const Range *in) {
 static Range same(const Ranges *r, Node n, const Range *in) { return in[0]; }
 #define of_mark same
 #define of_stop same
+static Range of_own(const Ranges *r, Node n, const Range *in) { return r->of[node_in(r->g, n, 0).id]; }
 #define of_broadcast same
 #define of_reshape same
 #define of_transpose same

@@ -19,6 +19,7 @@ StillKind facts_cut(const Ranges *r, Node user, uint32_t i) {
   if (!is_float(g, user) || !is_float(g, node_in(g, user, i))) return prim == P_LOOP || prim == P_STACK || prim == P_LAST ? STILL_NOT : STILL_DISCRETE;
   switch (prim) {
   case P_STOP: return STILL_STOPPED;
+  case P_OWN: return i < 2 || i % 2 || is_zero(g, node_in(g, user, i + 1)) ? STILL_OWN : STILL_NOT;
   case P_FLOOR: case P_CEIL: case P_ROUND: case P_TRUNC: case P_SIGN: return STILL_STEP;
   case P_SELECT: {
     const Range c = range_at(r, node_in(g, user, 0));

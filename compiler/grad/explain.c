@@ -41,7 +41,7 @@ static Node shown(const Graph *g, Node n) {
   for (;;) {
     const Prim p = node_prim(g, n);
     const Node in = node_data(g, n)->count ? node_in(g, n, 0) : NODE_NONE;
-    const bool silent = p == P_MARK || p == P_BROADCAST ||
+    const bool silent = p == P_MARK || p == P_OWN || p == P_BROADCAST ||
                         (p == P_RESHAPE && dims_equal_but_ones(node_dims(g, in), node_dims(g, n))) ||
                         (p == P_CAST && node_type(g, in) != TYPE_BOOL && is_float(node_type(g, n)));
     if (!silent) return n;

@@ -22,6 +22,8 @@ Node build_select(Graph *g, Node condition, Node yes, Node no);
 Node build_cast(Graph *g, Node x, Type type);
 Node build_mark(Graph *g, Node x);
 Node build_stop(Graph *g, Node x);
+/* y with a derivative of its own (prims.def); `pairs`: of an x and its dx each. */
+Node build_own(Graph *g, Node y, Node dy, const Node *pairs, uint32_t count);
 
 Node build_broadcast(Graph *g, Node x, Shape shape, const int64_t *axes); /* axes: one an input axis */
 Node build_broadcast_to(Graph *g, Node x, Shape shape);                   /* NumPy's rule: trailing axes aligned, extents of 1 stretched */
@@ -85,5 +87,14 @@ Graph *graph_rebuild(const Graph *from, bool drop_marks);
  * the older nodes that are needed, its inputs among them. */
 typedef Node GraphReplace(void *context, const Graph *from, Graph *to, Node node, const Node *map);
 Graph *graph_rewrite(const Graph *from, bool drop_marks, GraphReplace *replace, void *context);
+
+/* A node of `g` made once more, of what `map` has for its inputs. `loops`: the new number, plus one, of each loop that is made
+ * again, or 0; NULL: loops keep their numbers. */
+Node graph_node_again(Graph *g, Node n, const Node *map, uint32_t *loops);
+/* Up to and including `last`, all that depends on a node that `map` replaces is made again, and put into `map`, which holds
+ * each other node itself. A loop made again is another loop. */
+void graph_again(Graph *g, Node *map, uint32_t last);
+/* n, with `to` in the place of `from`. */
+Node graph_substitute(Graph *g, Node n, Node from, Node to);
 
 #endif

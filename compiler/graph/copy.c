@@ -1,5 +1,5 @@
-/* copy.c: nodes from one graph into another, through the builder, in the order of their making: no recursion, however
- * deep the graph. */
+/* copy.c: nodes from one graph into another, or once more into their own, through the builder, in the order of their making: no
+ * recursion, however deep the graph. */
 #include <stdlib.h>
 
 #include "build.h"
@@ -12,6 +12,8 @@ static Node copy_one(const Graph *from, Graph *to, Node node, const Node *map, b
   Node made;
   if (data->prim == P_MARK) {
     made = drop_marks ? in[0] : build_mark(to, in[0]);
+  } else if (data->prim == P_OWN && drop_marks) {
+    made = in[0];
   } else {
     const Shape shape = shape_of(to, node_dims(from, node));
     made = build_any(to, (Prim)data->prim, (Type)data->type, shape, in, data->count,
@@ -36,7 +38,8 @@ static void copy_needed(const Copy *c, uint8_t *needed, uint32_t last) {
   const Span span = c->to->span;
   for (uint32_t id = last; id > 0; id--) {
     if (!needed[id] || c->map[id].id) continue;
-    for (uint32_t i = 0; i < from->nodes.data[id].count; i++) needed[node_in(from, (Node){id}, i).id] = 1;
+    const uint32_t count = c->drop_marks && node_prim(from, (Node){id}) == P_OWN ? 1 : from->nodes.data[id].count;
+    for (uint32_t i = 0; i < count; i++) needed[node_in(from, (Node){id}, i).id] = 1;
   }
   for (uint32_t id = 1; id <= last; id++) {
     if (!needed[id] || c->map[id].id) continue;
@@ -81,3 +84,66 @@ Graph *graph_rewrite(const Graph *from, bool drop_marks, GraphReplace *replace, 
 }
 
 Graph *graph_rebuild(const Graph *from, bool drop_marks) { return graph_rewrite(from, drop_marks, NULL, NULL); }
+
+/* ---- once more into the same graph ---- */
+
+Node graph_node_again(Graph *g, Node n, const Node *map, uint32_t *loops) {
+  const NodeData data = *node_data(g, n);
+  Node in[UINT8_MAX + 1];
+  int64_t attr[UINT8_MAX + 1]; /* a copy: building moves the graph's */
+  const uint32_t count = data.attr ? attr_copy(g, n, attr) : 0;
+  for (uint32_t i = 0; i < data.count; i++) in[i] = map[node_in(g, n, i).id];
+  g->span = data.span;
+  if (data.prim == P_MARK) return build_mark(g, in[0]);
+  if (loops && (data.prim == P_CARRY || data.prim == P_ITEM || data.prim == P_LOOP)) {
+    uint32_t *number = &loops[attr[0]];
+    if (!*number) *number = build_loop_number(g) + 1;
+    attr[0] = *number - 1;
+  }
+  return build_any(g, (Prim)data.prim, (Type)data.type, data.shape, in, data.count, count ? attr : NULL, count);
+}
+
+/* All of a loop depends on what its LOOP depends on, also carries that start from elsewhere; true where that is news. */
+static bool spread_in_loop(const Graph *g, uint32_t token, uint8_t *depends) {
+  bool news = false;
+  for (uint32_t k = 1; k < token; k++) {
+    const Prim prim = node_prim(g, (Node){k});
+    if ((prim != P_CARRY && prim != P_ITEM) || node_attr(g, (Node){k})[0] != node_attr(g, (Node){token})[0]) continue;
+    news = news || !depends[k];
+    depends[k] = 1;
+  }
+  return news;
+}
+
+void graph_again(Graph *g, Node *map, uint32_t last) {
+  uint8_t *depends = mem_zero(last + 1, 1);
+  uint32_t *loops = mem_zero(g->loops + 1, sizeof *loops);
+  for (bool more = true; more;) {
+    more = false;
+    for (uint32_t id = 1; id <= last; id++) {
+      const NodeData *d = node_data(g, (Node){id});
+      for (uint32_t i = 0; !depends[id] && i < d->count; i++) {
+        const Node in = node_in(g, (Node){id}, i);
+        depends[id] = depends[in.id] || map[in.id].id != in.id;
+        if (depends[id] && d->prim == P_LOOP) more = spread_in_loop(g, id, depends) || more;
+      }
+    }
+  }
+  const Span span = g->span;
+  for (uint32_t id = 1; id <= last; id++)
+    if (depends[id] && map[id].id == id) map[id] = graph_node_again(g, (Node){id}, map, loops);
+  g->span = span;
+  free(depends);
+  free(loops);
+}
+
+Node graph_substitute(Graph *g, Node n, Node from, Node to) {
+  if (n.id < from.id) return n;
+  Node *map = mem_alloc((n.id + 1) * sizeof *map);
+  for (uint32_t id = 0; id <= n.id; id++) map[id] = (Node){id};
+  map[from.id] = to;
+  graph_again(g, map, n.id);
+  const Node made = map[n.id];
+  free(map);
+  return made;
+}

@@ -58,7 +58,7 @@ enum {
   K_REDUCTION = 1 << 3,   /* removes axes */
   K_CONTRACTION = 1 << 4, /* sum of products */
   K_COMMUTATIVE = 1 << 5,
-  K_IDENTITY = 1 << 6,    /* gives its input: mark, stop */
+  K_IDENTITY = 1 << 6,    /* gives its first input: mark, stop, own */
   K_PREDICATE = 1 << 7,   /* gives TYPE_BOOL */
   K_UNSHARED = 1 << 8,    /* equal nodes stay apart */
   K_COSTLY = 1 << 9,      /* a transcendental: dearer to compute twice than to keep */

@@ -170,6 +170,15 @@ static const char *rule_stop(const Rule *r) {
   return same(r);
 }
 
+static const char *rule_own(const Rule *r) {
+  TRY(need_attrs(r, 0));
+  const uint32_t count = node_data(r->g, r->node)->count;
+  NEED(count >= 2 && count % 2 == 0, "takes a value, dy, then an x and its dx by turns");
+  for (uint32_t i = 0; i < count; i += 2)
+    NEED(in_type(r, i) == in_type(r, i + 1) && dims_equal(in_dims(r, i), in_dims(r, i + 1)), "a gradient must be of its value's type and shape");
+  return same(r);
+}
+
 /* ---- movement ---- */
 
 static const char *rule_broadcast(const Rule *r) {

@@ -160,6 +160,7 @@ static void eval_mark(Loop *l) {
   if (l->out.count) memcpy(l->to, view_in(l, 0).data, sizeof *l->to * (size_t)l->out.count);
 }
 static void eval_stop(Loop *l) { eval_mark(l); }
+static void eval_own(Loop *l) { eval_mark(l); }
 
 /* ---- movement ---- */
 

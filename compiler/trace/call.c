@@ -341,8 +341,6 @@ static Value run_closure(Tracer *t, const Closure *c, Value *args, Span span) {
 
 Value closure_body(Tracer *t, const Closure *c, const Value *args, Span span) { return run_body(t, c, args, span); }
 
-/* A derivative of its own. With R the gradient that the definition gives, linear in dy, and L its transpose, the value
- * y + L(x - stop(x)) is y and has the gradient R(dy): no primitive is needed. */
 static bool within_loop(Tracer *t, Node n) {
   const Graph *g = t->graph;
   uint8_t *needed = ARENA_ARRAY(t->arena, uint8_t, n.id + 1), *closed = ARENA_ARRAY(t->arena, uint8_t, g->loops + 1);
@@ -361,18 +359,15 @@ static bool within_loop(Tracer *t, Node n) {
 static void note_rule(Tracer *t, const char *name, Node y, Node x, Node given, Node dy, Span at) {
   Graph *g = t->graph;
   if (t->graph_index != GRAPH_TRAIN || t->rules.count >= 64 || within_loop(t, given) || within_loop(t, y)) return;
-  const uint32_t last = given.id;
   const Node random = build_random(g, 0, 0xfffffff0u, node_type(g, y), node_shape(g, y));
-  Node *map = ARENA_ARRAY(t->arena, Node, last + 1);
-  for (uint32_t id = 0; id <= last; id++) map[id] = (Node){id};
-  map[dy.id] = random;
-  nodes_again(t, map, last);
+  const Node asked = graph_substitute(g, given, dy, random);
   Node derived;
   suspect_reverse(t, y, random, &x, 1, &derived);
   if (!derived.id) derived = build_full(g, node_type(g, x), 0, node_shape(g, x));
-  vec_push(&t->rules, ((Rule){name, map[last], derived, at}));
+  vec_push(&t->rules, ((Rule){name, asked, derived, at}));
 }
 
+/* The rule is traced with a mark for dy; OWN keeps what it gives for each argument. */
 static Value run_gradient(Tracer *t, const Closure *c, const Value *args, Value y, Span span) {
   Param params[PARAM_LIMIT];
   const uint32_t n = closure_params(t, c, params, PARAM_LIMIT);
@@ -393,7 +388,8 @@ static Value run_gradient(Tracer *t, const Closure *c, const Value *args, Value 
                 given);
     return value_poison();
   }
-  Node sum = build_stop(g, y.node);
+  Node pairs[2 * PARAM_LIMIT];
+  uint32_t count = 0;
   for (uint32_t i = 0; i < n; i++) {
     Value dx = all.kind == V_TUPLE ? all.items[i] : all;
     Value x = env_find(&env, params[i].name)->value;
@@ -415,12 +411,10 @@ static Value run_gradient(Tracer *t, const Closure *c, const Value *args, Value 
     }
     note_rule(t, text_of(t, "`%s` by `%s`", closure_name(t, c), name_of(t, params[i].name)), y.node, x.node,
               both[0].node, dy.node, at);
-    const Node still = build_sub(g, x.node, build_stop(g, x.node));
-    Node back;
-    suspect_reverse(t, both[0].node, still, &dy.node, 1, &back);
-    if (back.id) sum = build_add(g, sum, back);
+    pairs[2 * count] = x.node, pairs[2 * count + 1] = both[0].node;
+    count++;
   }
-  y.node = sum;
+  y.node = build_own(g, y.node, dy.node, pairs, count);
   return y;
 }
 

@@ -26,49 +26,6 @@ void carry_apart(Tracer *t, Value *carry, StandIns *s) {
   t->apart += s->stand.count > 0;
 }
 
-Node node_again(Tracer *t, Node n, const Node *map, uint32_t *loops) {
-  Graph *g = t->graph;
-  const NodeData data = *node_data(g, n);
-  Node few[3], *in = data.count > 3 ? ARENA_ARRAY(t->arena, Node, data.count) : few;
-  for (uint32_t i = 0; i < data.count; i++) in[i] = map[node_in(g, n, i).id];
-  const uint32_t count = data.attr ? node_attr_count(g, n) : 0;
-  int64_t *attr = ARENA_ARRAY(t->arena, int64_t, count + 1); /* a copy: building moves the graph's */
-  if (count) memcpy(attr, node_attr(g, n), sizeof *attr * count);
-  g->span = data.span;
-  if (data.prim == P_MARK) return build_mark(g, in[0]);
-  if (loops && (data.prim == P_CARRY || data.prim == P_ITEM || data.prim == P_LOOP)) {
-    uint32_t *number = &loops[attr[0]];
-    if (!*number) *number = build_loop_number(g) + 1;
-    attr[0] = *number - 1;
-  }
-  return build_any(g, (Prim)data.prim, (Type)data.type, data.shape, in, data.count, count ? attr : NULL, count);
-}
-
-void nodes_again(Tracer *t, Node *map, uint32_t last) {
-  Graph *g = t->graph;
-  uint8_t *depends = ARENA_ARRAY(t->arena, uint8_t, last + 1);
-  uint32_t *loops = ARENA_ARRAY(t->arena, uint32_t, g->loops + 1);
-  for (bool more = true; more;) {
-    more = false;
-    for (uint32_t id = 1; id <= last; id++) {
-      const NodeData *d = node_data(g, (Node){id});
-      for (uint32_t i = 0; !depends[id] && i < d->count; i++) {
-        const Node in = node_in(g, (Node){id}, i);
-        depends[id] = depends[in.id] || map[in.id].id != in.id;
-        if (!depends[id] || d->prim != P_LOOP) continue;
-        for (uint32_t k = 1; k < id; k++) { /* all of the loop, also carries that start from elsewhere */
-          const Prim prim = node_prim(g, (Node){k});
-          if ((prim != P_CARRY && prim != P_ITEM) || node_attr(g, (Node){k})[0] != node_attr(g, (Node){id})[0]) continue;
-          more = more || !depends[k];
-          depends[k] = 1;
-        }
-      }
-    }
-  }
-  for (uint32_t id = 1; id <= last; id++)
-    if (depends[id] && map[id].id == id) map[id] = node_again(t, (Node){id}, map, loops);
-}
-
 static void each_tensor(Tracer *t, Value *v, Node *map, uint32_t last) {
   if (v->kind == V_TUPLE || v->kind == V_ARRAY) {
     Value *items = values_new(t, v->count);
@@ -102,7 +59,7 @@ void carry_join(Tracer *t, StandIns *s, Value **values, uint32_t count) {
         const Node in = node_in(g, (Node){id}, i);
         depends = depends || map[in.id].id != in.id;
       }
-      if (depends) map[id] = node_again(t, (Node){id}, map, NULL);
+      if (depends) map[id] = graph_node_again(g, (Node){id}, map, NULL);
     }
     g->span = span;
     for (uint32_t i = 0; i < count; i++) each_tensor(t, values[i], map, last);

@@ -46,7 +46,7 @@ static Node loss_at(Tracer *t, const Flat *f, const Node *pieces) {
   for (uint32_t id = 0; id <= last; id++) map[id] = (Node){id};
   for (uint32_t i = 0; i < f->count; i++)
     if (f->nodes[i].id <= last) map[f->nodes[i].id] = pieces[i];
-  nodes_again(t, map, last);
+  graph_again(t->graph, map, last);
   return map[last];
 }
 

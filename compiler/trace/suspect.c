@@ -123,6 +123,7 @@ static void say_still(Tracer *t, const Owned *o, Still still) {
     const char *why, *remedy;
   } texts[] = {
       [STILL_STOPPED] = {"`stop_gradient` holds it still", NULL},
+      [STILL_OWN] = {"the function's own derivative does not reach it", "give it a gradient in place of `none`, or `freeze` it in the train block"},
       [STILL_STEP] = {"a step function is flat between its steps",
                       "pass the gradient through: `x + stop_gradient(round(x) - x)`, or a function `with gradient`"},
       [STILL_DISCRETE] = {"a comparison or an index says only which", "weigh by a smooth function, such as `sigmoid`, instead"},

@@ -383,12 +383,6 @@ typedef struct {
 /* Replaces the carry's tensors by stand-ins; then puts the real ones back in what was built on them. */
 void carry_apart(Tracer *t, Value *carry, StandIns *stand_ins);
 void carry_join(Tracer *t, StandIns *stand_ins, Value **values, uint32_t count);
-/* The node again, on what `map` gives for its inputs. `loops` (zeroed, one a loop number; or NULL): loops that are made
- * again get new numbers, which it keeps, + 1. */
-Node node_again(Tracer *t, Node n, const Node *map, uint32_t *loops);
-/* All nodes up to `last` that depend on one that `map` replaces, again, loops as other loops; the rest of `map` is each
- * node itself. */
-void nodes_again(Tracer *t, Node *map, uint32_t last);
 
 /* ---- env.c ---- */
 void env_bind(Tracer *t, Env *env, Name name, Value value, Span span);

@@ -72,6 +72,7 @@ static const Case cases[] = {
     {"cast %3 : f64 [3]", IS(1, 0, 1)},
     {"mark %6 {0} : f64 [4]", IS(1, NAN, -INFINITY, 1e300)},
     {"stop %1 : f64 [2, 3]", IS(1, 2, 3, 4, 5, 6)},
+    {"own %1 %1 %1 %1 : f64 [2, 3]", IS(1, 2, 3, 4, 5, 6)},
     {"broadcast %5 : f64 [3]", IS(2, 2, 2)},
     {"broadcast %3 {1} : bool [2, 3]", IS(1, 0, 1, 1, 0, 1)},
     {"broadcast %3 {0} : bool [3, 2]", IS(1, 1, 0, 0, 1, 1)},

@@ -407,6 +407,29 @@ static void own_derivatives(void **state) {
   fixture_close(&f);
 }
 
+/* A rule need not be linear in dy; and each call's is its own, in a loop too: dy passes the rule once a call, last call first. */
+static void own_derivatives_of_any_kind(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "fn limited(x) = 2 * x\n  with gradient(dy) = clamp(dy, -1, 1)\n"
+               "fn squashed(x, w) = x^2\n  with gradient(dy) = (tanh(w * dy), none)\n"
+               "model m { input x: []; param w: [] ~ ones; param v: [] ~ ones\n"
+               " loss 5 * limited(w * x) + 3 * limited(limited(x * w)); loss twice = 16 * squashed(squashed(v * x, 0.5), 0.01)\n"
+               " loss loop = 2 * (scan z = v * x for i in 0 .. 40 { next squashed(z, 1.5 * w) }) }",
+               TYPE_F64);
+  PUT(&f, "x", 0.5);
+  PUT(&f, "w", 1);
+  PUT(&f, "v", 1);
+  Interp *in = run(&f, f.program->gradient, 1, 1);
+  int64_t n;
+  double loop = 2;
+  for (int i = 0; i < 40; i++) loop = tanh(1.5 * loop);
+  near(*interp_value(in, output_of(f.program->gradient, OUT_VALUE, "w")->node, &n), 0.5 * 2, 1e-14); /* 5 and 3 become 1 */
+  near(*interp_value(in, output_of(f.program->gradient, OUT_VALUE, "v")->node, &n), 0.5 * (loop + tanh(0.5 * tanh(0.16))), 1e-14);
+  interp_free(in);
+  fixture_close(&f);
+}
+
 /* Two inner steps from shared parameters, one copy an example; the outer gradient goes through both. */
 static void learns_to_learn(void **state) {
   Fixture f;
@@ -543,6 +566,7 @@ int main(void) {
       cmocka_unit_test(metrics_add_up),
       cmocka_unit_test(names_are_dotted),
       cmocka_unit_test(own_derivatives),
+      cmocka_unit_test(own_derivatives_of_any_kind),
       cmocka_unit_test(derives_by_arrays), cmocka_unit_test(learns_to_learn),
       cmocka_unit_test(settles),
       cmocka_unit_test(copies_follow),
