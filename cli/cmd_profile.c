@@ -64,11 +64,12 @@ static void collect(Profile *p) {
     while (k < p->row_count && strcmp(p->rows[k].name, l.kernel)) k++;
     KernelRow *row = &p->rows[k];
     if (k == p->row_count) *row = (KernelRow){.name = l.kernel, .title = l.title}, p->row_count++;
-    row->calls += l.rounds;
+    const double ran = stamps_rounds(&p->stamps, i), part = ran / (double)l.rounds; /* of all rounds */
+    row->calls += (int64_t)(ran + 0.5);
     row->fastest += stamps_fastest(&p->stamps, i);
     row->seconds += stamps_launch(&p->stamps, i);
-    row->flops += l.flops;
-    row->bytes += l.bytes;
+    row->flops += l.flops * part;
+    row->bytes += l.bytes * part;
     add_line(p, row, l.span);
   }
   qsort(p->rows, p->row_count, sizeof *p->rows, by_time);

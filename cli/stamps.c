@@ -19,8 +19,10 @@ static void stamp(GradcFrame *frame, int64_t thread, int64_t launch) {
   if (thread) return;
   Clock *clock = frame->stamps;
   const double now = progress_seconds();
-  if (clock->running < clock->stamps->launches && clock->step >= 0)
+  if (clock->running < clock->stamps->launches && clock->step >= 0) {
     clock->stamps->taken[clock->running * MOST_STEPS + clock->step] += (float)(now - clock->last);
+    clock->stamps->rounds[clock->running]++;
+  }
   clock->running = launch;
   clock->last = now;
 }
@@ -45,8 +47,10 @@ double stamps_fastest(const Stamps *s, uint32_t launch) {
   return (double)least;
 }
 
+double stamps_rounds(const Stamps *s, uint32_t launch) { return (double)s->rounds[launch] / (double)s->steps; }
+
 void stamps_free(Stamps *s) {
-  free(s->taken);
+  free(s->taken), free(s->rounds);
   *s = (Stamps){0};
 }
 
@@ -66,6 +70,7 @@ bool stamps_measure(Run *run, const int64_t *batch, double seconds, Stamps *s) {
   *s = (Stamps){.launches = compiled_stats(run->front.compiled, GRADC_ENTRY_TRAIN, batch[0]).launches};
   if (!run_synthetic(run, batch)) return false;
   s->taken = mem_zero((size_t)s->launches * MOST_STEPS + 1, sizeof *s->taken);
+  s->rounds = mem_zero(s->launches + 1, sizeof *s->rounds);
   Clock clock = {.running = s->launches, .step = -1, .stamps = s};
   gradc_set_stamp(run->model, stamp, &clock);
   gradc_progress(run->model)->steps = 1e6;

@@ -10,6 +10,7 @@ typedef struct {
   int64_t steps;   /* that were measured */
   double step;     /* seconds, the median */
   float *taken;    /* of each launch and step, rounds of loops together */
+  int64_t *rounds; /* of each launch, in all steps together */
 } Stamps;
 
 /* Compiles the training with stamps, and makes the instance, for run->capacity rows. False after a message. */
@@ -20,6 +21,8 @@ bool stamps_measure(Run *run, const int64_t *batch, double seconds, Stamps *s);
 double stamps_launch(Stamps *s, uint32_t launch);
 /* … in the step in which it was fastest. */
 double stamps_fastest(const Stamps *s, uint32_t launch);
+/* How often a launch ran in a step, in the mean: loops may end early. */
+double stamps_rounds(const Stamps *s, uint32_t launch);
 void stamps_free(Stamps *s);
 
 #endif

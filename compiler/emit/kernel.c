@@ -112,7 +112,7 @@ V kernel_emit(Unit *u, uint32_t number, const char *owner) {
 /* A thread's share of a cut axis. */
 typedef struct {
   Extent extent;
-  V from, to;
+  V size, from, to;
 } Share;
 typedef struct {
   Unit *u;
@@ -158,7 +158,7 @@ static Share find_share(Entry *y, Extent extent) {
   }
   V units = size;
   if (unit > 1) units = LLVMBuildUDiv(e->b, i64_add(e, size, e_i64(e, unit - 1)), e_i64(e, unit), "");
-  const Share s = {extent, share_edge(y, size, units, y->thread, unit),
+  const Share s = {extent, size, share_edge(y, size, units, y->thread, unit),
                    share_edge(y, size, units, i64_add(e, y->thread, e_i64(e, 1)), unit)};
   vec_push(&y->shares, s);
   return s;
@@ -212,12 +212,53 @@ static void open_loops(Entry *y, uint32_t loop) {
   y->loop = loop;
 }
 
+/* Is any of the bytes from[2 * i], i in [first, to), not 0? */
+static V any_of(Entry *y, V from, V first, V to) {
+  Emit *e = y->u->e;
+  LLVMBasicBlockRef begin = LLVMGetInsertBlock(e->b), look = LLVMAppendBasicBlockInContext(e->cx, e->function, "look"),
+                    more = LLVMAppendBasicBlockInContext(e->cx, e->function, "more"), done = LLVMAppendBasicBlockInContext(e->cx, e->function, "looked");
+  V no = LLVMConstInt(e->i1, 0, false), yes = LLVMConstInt(e->i1, 1, false);
+  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, first, to, ""), look, done);
+  LLVMPositionBuilderAtEnd(e->b, look);
+  V i = LLVMBuildPhi(e->b, e->i64, "");
+  V byte = e_load(e, e->i8, e_gep(e, e->i8, from, i64_mul(e, i, 2)), 1);
+  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntNE, byte, e_int(e, e->i8, 0), ""), done, more);
+  LLVMPositionBuilderAtEnd(e->b, more);
+  V next = i64_add(e, i, e_i64(e, 1));
+  LLVMAddIncoming(i, (V[]){first, next}, (LLVMBasicBlockRef[]){begin, more}, 2);
+  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, next, to, ""), look, done);
+  LLVMPositionBuilderAtEnd(e->b, done);
+  V any = LLVMBuildPhi(e->b, e->i1, "");
+  LLVMAddIncoming(any, (V[]){no, yes, no}, (LLVMBasicBlockRef[]){begin, look, more}, 3);
+  return any;
+}
+
+/* Leaves the loop where nothing goes on. A carry has two places, by turns (schedule.h): only every second round leaves the values
+ * where the last one would. */
+static void leave_settled(Entry *y, const ScheduleLoop *l) {
+  Emit *e = y->u->e;
+  const Loop *loop = &y->loops[l->depth];
+  const Buffer *b = &y->u->schedule->buffers.data[l->going];
+  LLVMBasicBlockRef look = LLVMAppendBasicBlockInContext(e->cx, e->function, "settled"), more = LLVMAppendBasicBlockInContext(e->cx, e->function, "unsettled");
+  V odd = LLVMBuildAnd(e->b, i64_add(e, loop->i, e_i64(e, l->length + 1)), e_i64(e, 1), "");
+  LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntEQ, odd, e_i64(e, 0), ""), look, more);
+  LLVMPositionBuilderAtEnd(e->b, look);
+  V from = e_gep(e, e->i8, e_load(e, e->ptr, e_gep(e, e->ptr, y->table, e_i64(e, row_of(y->u, (uint32_t)l->going))), e->pointer_bytes),
+                 e_i64(e, l->length & 1));
+  const Share share = find_share(y, (Extent){1, b->size.batch[0]});
+  const bool own = !l->waits;
+  V any = any_of(y, from, own ? share.from : e_i64(e, 0), own ? share.to : share.size);
+  LLVMBuildCondBr(e->b, any, more, loop->exit);
+  LLVMPositionBuilderAtEnd(e->b, more);
+}
+
 /* Closes the loops that `next` is not in; true where all threads have met behind the last. */
 static bool close_loops(Entry *y, uint32_t next) {
   bool met = false;
   while (!loop_contains(y, y->loop, next)) {
     const ScheduleLoop *l = loop_at(y, y->loop);
     if (l->waits) call_barrier(y);
+    if (l->going >= 0) leave_settled(y, l);
     met = met || l->waits;
     e_loop_end(y->u->e, &y->loops[l->depth], NULL);
     y->loop = l->parent;
@@ -292,6 +333,8 @@ void entry_emit(Unit *u, const char *name, V *kernels) {
     const Kernel *k = &s->kernels.data[s->launches.data[i].kernel];
     if (k->cut == CUT_FIRST) find_share(&y, k->cut_extent);
   }
+  for (uint32_t i = 0; i < s->loops.count; i++)
+    if (s->loops.data[i].going >= 0) find_share(&y, (Extent){1, s->buffers.data[s->loops.data[i].going].size.batch[0]});
   for (uint32_t i = 0; i < s->launches.count; i++) {
     const Launch *l = &s->launches.data[i];
     const bool met = close_loops(&y, l->loop);

@@ -129,6 +129,9 @@ Affine affine_zero(void);
 Affine affine_axis(uint32_t axis);
 bool affine_equal(const Affine *a, const Affine *b);
 
+/* settle.c: after the launches are made. */
+void loops_settle(Fuse *f);
+
 /* group.c, phase.c, plan.c, strategy.c */
 void group_forms(Fuse *f);
 void phase_order(Fuse *f);

@@ -176,6 +176,7 @@ typedef struct {
   uint32_t depth;       /* 0: no loop around it */
   uint32_t first_phase, last_phase;
   bool waits;           /* all threads meet behind each round; else each keeps to its own share of all rounds */
+  int32_t going;        /* a carry's buffer: once all of it is false, no further round changes anything. -1: none */
   Span span;
 } ScheduleLoop;
 

@@ -86,6 +86,7 @@ static void print_loops(const Schedule *s, uint32_t loop, Text *out) {
     const ScheduleLoop *l = &s->loops.data[loop - 1];
     text_printf(out, ", in loop %u: phases %u..%u, %lld rounds%s", loop, l->first_phase, l->last_phase, (long long)l->length,
                 l->waits ? "" : ", each thread by itself");
+    if (l->going >= 0) text_printf(out, ", fewer once b%d is all false", l->going);
   }
 }
 

@@ -425,6 +425,7 @@ Schedule *schedule_graph(Session *session, const Graph *graph, const Machine *ma
   store_results(f);
   phase_order(f);
   make_kernels(f);
+  loops_settle(f);
   name_outputs(f);
   plan_memory(s);
   fuse_free(f);
