@@ -107,12 +107,13 @@ static bool take_quiet(Front *f, const Options *o) {
   return true;
 }
 
-static bool read_type(const char *word, Type *type) {
-  *type = TYPE_F32;
-  if (!word || !strcmp(word, "f32")) return true;
-  *type = TYPE_F64;
+static bool read_type(const char *word, CompileOptions *options) {
+  options->bf16 = word && !strcmp(word, "bf16");
+  options->trace.float_type = TYPE_F32;
+  if (!word || options->bf16 || !strcmp(word, "f32")) return true;
+  options->trace.float_type = TYPE_F64;
   if (!strcmp(word, "f64")) return true;
-  fprintf(stderr, "gradc: --dtype takes f32 or f64, not `%s`\n", word);
+  fprintf(stderr, "gradc: --dtype takes f32, f64 or bf16, not `%s`\n", word);
   return false;
 }
 
@@ -124,7 +125,7 @@ int front_prepare(Front *f, const Options *o, bool train) {
   f->compile.without = o->without;
   if (!o->no_cache && cache_folder(f->cache)) f->compile.cache = f->cache;
   f->folder = folder_of(&f->arena, o->path);
-  if (!read_type(o->dtype, &t->float_type) || !take_overrides(f, o) || !take_quiet(f, o)) return EXIT_USAGE;
+  if (!read_type(o->dtype, &f->compile) || !take_overrides(f, o) || !take_quiet(f, o)) return EXIT_USAGE;
   return EXIT_DONE;
 }
 

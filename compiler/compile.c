@@ -115,7 +115,7 @@ static Graph *entry_graph(const Program *p, GradcEntryKind entry, const CompileO
 }
 
 static Graph *optimise(const Graph *graph, const CompileOptions *options) {
-  const PassOptions passes = {.without = options->without};
+  const PassOptions passes = {.without = options->without, .bf16 = options->bf16};
   return passes_run(graph, &passes);
 }
 
@@ -529,7 +529,7 @@ static bool dump_graph(Session *s, Program *p, const CompileOptions *options, co
     return true;
   }
   if (passes_has(stage)) {
-    const PassOptions passes = {.without = options->without, .after = stage};
+    const PassOptions passes = {.without = options->without, .after = stage, .bf16 = options->bf16};
     Graph *g = passes_run(graph, &passes);
     graph_print(g, out);
     graph_free(g);

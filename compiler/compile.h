@@ -12,6 +12,7 @@ typedef struct {
   TraceOptions trace;
   const char *cpu;          /* NULL: the host's */
   const char *without;      /* passes switched off, separated by commas; or NULL */
+  bool bf16;                /* contractions round their operands (passes/bf16.c); `float` is f32 */
   const char *cache;        /* the folder of compiled code (cache.h), or NULL: none */
   bool stamps;              /* the training is emitted to be profiled (GradcFrame.stamp) */
   int64_t arena_limit;      /* bytes between kernels at `arena_batch`, 0: none: recomputed rather than kept, as far as that goes */

@@ -15,7 +15,7 @@ typedef struct {
   int64_t *counts;  /* elements of each */
 } EmitRun;
 
-static inline int64_t er_size(uint8_t type) { return type == TYPE_F64 ? 8 : type == TYPE_BOOL ? 1 : 4; }
+static inline int64_t er_size(uint8_t type) { return type_bytes((Type)type); }
 
 static inline void er_put(void *to, uint8_t type, int64_t i, double value) {
   switch (type) {

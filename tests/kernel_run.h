@@ -40,7 +40,7 @@ static inline int64_t kr_affine(const KernelPoint *p, const Affine *a) {
   return at + a->stride[a->grouped - 1] * (own - in) + in;
 }
 
-static inline double kr_round(double x, uint8_t type) { return type == TYPE_F32 ? (double)(float)x : x; }
+static inline double kr_round(double x, uint8_t type) { return type == TYPE_F32 || type == TYPE_BF16 ? type_round((Type)type, x) : x; }
 
 static double kr_expr(const KernelPoint *p, int32_t i);
 

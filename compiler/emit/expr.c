@@ -5,10 +5,12 @@
 #include "nest.h"
 
 LLVMTypeRef expr_type(Emit *e, Type type) {
-  return type == TYPE_F32 ? e->f32 : type == TYPE_F64 ? e->f64 : type == TYPE_I32 ? e->i32 : e->i1;
+  return type == TYPE_F32 || type == TYPE_BF16 ? e->f32 : type == TYPE_F64 ? e->f64 : type == TYPE_I32 ? e->i32 : e->i1;
 }
 
-LLVMTypeRef memory_type(Emit *e, Type type) { return type == TYPE_BOOL ? e->i8 : expr_type(e, type); }
+LLVMTypeRef memory_type(Emit *e, Type type) {
+  return type == TYPE_BOOL ? e->i8 : type == TYPE_BF16 ? e->i16 : expr_type(e, type);
+}
 
 static V frame_field(Nest *n, LLVMTypeRef type, size_t offset) {
   return e_load(n->e, type, e_gep(n->e, n->e->i8, n->frame, e_i64(n->e, (int64_t)offset)), 8);

@@ -49,7 +49,7 @@ static V copy_function(Nest *n) {
 
 /* spread(to, stride, from, count): to[i * stride] = from[i]. */
 static V spread_function(Nest *n, Type type) {
-  static const char *const names[] = {"spread_f32", "spread_f64", "spread_i32", "spread_bool"};
+  static const char *const names[] = {"spread_f32", "spread_f64", "spread_i32", "spread_bool", "spread_bf16"};
   Emit *e = n->e;
   LLVMTypeRef element = memory_type(e, type);
   if (n->u->spread[type]) return n->u->spread[type];
@@ -64,10 +64,12 @@ static V spread_function(Nest *n, Type type) {
 }
 
 static V from_memory(Emit *e, Type type, V x) {
+  if (type == TYPE_BF16) return bf16_widen(e, x);
   return type == TYPE_BOOL ? LLVMBuildICmp(e->b, LLVMIntNE, x, LLVMConstNull(LLVMTypeOf(x)), "") : x;
 }
 
 static V to_memory(Emit *e, Type type, V x) {
+  if (type == TYPE_BF16) return bf16_halves(e, x);
   return type == TYPE_BOOL ? LLVMBuildZExt(e->b, x, e_vector(e, e->i8, e_lanes(LLVMTypeOf(x))), "") : x;
 }
 
@@ -138,7 +140,7 @@ static V collect(Nest *n, Type type, V address, V steps, V mask) {
 /* `steps`: of the lanes from the address, in elements. */
 static V gather(Nest *n, Type type, V address, V steps, V mask) {
   Emit *e = n->e;
-  if (e->target.vector_bytes < 64 || type == TYPE_BOOL) return collect(n, type, address, steps, mask);
+  if (e->target.vector_bytes < 64 || type_bytes(type) < 4) return collect(n, type, address, steps, mask);
   LLVMTypeRef vector = LLVMVectorType(memory_type(e, type), n->lanes);
   V from = LLVMBuildGEP2(e->b, memory_type(e, type), address, &steps, 1, "");
   LLVMTypeRef over[] = {vector, LLVMTypeOf(from)};

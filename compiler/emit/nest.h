@@ -32,7 +32,7 @@ typedef struct {
   uint32_t functions; /* made so far, for their names */
   V zeros;            /* a constant block of zero bytes, as long as the longest vector */
   V copy,
-      spread[4]; /* memory.c: functions for targets without masked loads and stores, made on demand; spread by Type */
+      spread[TYPE_COUNT]; /* memory.c: functions for targets without masked loads and stores, made on demand; spread by Type */
 } Unit;
 
 /* An affine index with its terms for the open axes. */
@@ -142,8 +142,13 @@ bool i64_known(V v, int64_t *value);
 V expr_value(Nest *n, int32_t expr, unsigned row, unsigned vector, bool lanes);
 /* first + lane * the affine's stride in the lane axis, in integer lanes of first's type. */
 V lane_numbers(Nest *n, V first, const Affine *at);
-LLVMTypeRef expr_type(Emit *e, Type type);   /* of a value: i1 for booleans */
-LLVMTypeRef memory_type(Emit *e, Type type); /* of an element in memory: i8 for booleans */
+LLVMTypeRef expr_type(Emit *e, Type type);   /* of a value: i1 for booleans, float for BF16 */
+LLVMTypeRef memory_type(Emit *e, Type type); /* of an element in memory: i8 for booleans, i16 for BF16 */
+
+/* bf16.c: floats of 8 bits. As values they are floats that are rounded already; in memory, their upper halves. */
+V bf16_round(Emit *e, V x);  /* floats to the nearest such, ties to even; denormals to 0 */
+V bf16_widen(Emit *e, V x);  /* i16 to float */
+V bf16_halves(Emit *e, V x); /* and back, of what is rounded */
 
 /* prim.c: an elementwise primitive of values of types `in`, giving `out`. Lane counts agree. */
 V prim_emit(Emit *e, Prim prim, Type in, Type out, V a, V b, V c);

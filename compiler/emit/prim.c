@@ -63,7 +63,9 @@ static V to_whole(Emit *e, V x) {
 
 static V cast(Emit *e, Type in, Type out, V x) {
   LLVMTypeRef type = shaped(e, out, x);
-  if (in == out) return x;
+  if (in == out || (in == TYPE_BF16 && out == TYPE_F32)) return x; /* what is rounded is held as the float that it is */
+  if (in == TYPE_BF16) return cast(e, TYPE_F32, out, x);
+  if (out == TYPE_BF16) return bf16_round(e, cast(e, in, TYPE_F32, x));
   if (out == TYPE_BOOL) {
     V zero = LLVMConstNull(LLVMTypeOf(x));
     return in == TYPE_I32 ? LLVMBuildICmp(e->b, LLVMIntNE, x, zero, "") : e_cmp(e, LLVMRealUNE, x, zero);

@@ -84,7 +84,7 @@ static int32_t lane_operand(const Stage *s) {
     const uint32_t axes = expr_axes(s, sides[i]), other = expr_axes(s, sides[1 - i]);
     const uint8_t type = s->exprs.data[sides[i]].type;
     if (axes & AXIS_BIT(s->lane) && !(axes & row_axes(s)) && !(other & AXIS_BIT(s->lane)) &&
-        (type == TYPE_F32 || type == TYPE_F64))
+        (type == TYPE_F32 || type == TYPE_F64 || type == TYPE_BF16))
       return sides[i];
   }
   return -1;

@@ -90,7 +90,8 @@ static void take_given(const Tile *t, Nest *in, V f, unsigned at) {
 /* The kernel and the stage with one expression read from a panel: an operand more, at the given strides. */
 static uint16_t replace_operand(Arena *arena, Kernel *k, Stage *s, int32_t expr, const Affine *at) {
   const uint16_t operand = k->operand_count++;
-  k->operand_type[operand] = s->exprs.data[expr].type, k->operand_written[operand] = false;
+  const uint8_t type = s->exprs.data[expr].type;
+  k->operand_type[operand] = type == TYPE_BF16 ? TYPE_F32 : type, k->operand_written[operand] = false;
   Load *loads = ARENA_ARRAY(arena, Load, s->loads.count + 1);
   Expr *exprs = ARENA_ARRAY(arena, Expr, s->exprs.count);
   if (s->loads.count) memcpy(loads, s->loads.data, sizeof *loads * s->loads.count);

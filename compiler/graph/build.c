@@ -2,6 +2,8 @@
  * primitives have their shape rules in prim_*.c. */
 #include "node.h"
 
+#include <float.h>
+
 _Noreturn void draft_bug(const Graph *g, const Draft *d, const char *file, int line, const char *rule) {
   Text text = {0};
   for (uint32_t i = 0; i < d->count; i++) {
@@ -12,9 +14,22 @@ _Noreturn void draft_bug(const Graph *g, const Draft *d, const char *file, int l
            rule);
 }
 
+/* Of two equally near the even one. */
+static double round_bf16(float value) {
+  uint32_t bits;
+  if (isnan(value)) return value;
+  if (fabsf(value) < FLT_MIN) return copysign(0, value);
+  memcpy(&bits, &value, sizeof bits);
+  bits += 0x7fff + (bits >> 16 & 1);
+  bits &= 0xffff0000;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
 double type_round(Type type, double value) {
   switch (type) {
   case TYPE_F32: return (float)value;
+  case TYPE_BF16: return round_bf16((float)value);
   case TYPE_I32:
     if (value != value) return 0;
     return value >= INT32_MAX ? INT32_MAX : value <= INT32_MIN ? INT32_MIN : trunc(value);

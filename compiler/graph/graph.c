@@ -105,6 +105,6 @@ bool dims_size(const Dims *dims, int64_t batch, int64_t *size) {
 }
 
 const char *type_word(Type type) {
-  static const char *const words[TYPE_COUNT] = {"f32", "f64", "i32", "bool"};
+  static const char *const words[TYPE_COUNT] = {"f32", "f64", "i32", "bool", "bf16"};
   return type < TYPE_COUNT ? words[type] : "?";
 }

@@ -23,8 +23,9 @@ typedef struct {
   uint32_t id; /* 0: the scalar shape [] */
 } Shape;
 
-/* Element types; the numbers are those of GradcType (runtime/abi.h). F64 scalars also stand for numbers of the step. */
-typedef enum { TYPE_F32, TYPE_F64, TYPE_I32, TYPE_BOOL, TYPE_COUNT } Type;
+/* Element types; the numbers are those of GradcType (runtime/abi.h). F64 scalars also stand for numbers of the step. BF16, the
+ * upper half of an F32, is what contractions are given under `--dtype bf16` (passes/bf16.c): no slot or result has it. */
+typedef enum { TYPE_F32, TYPE_F64, TYPE_I32, TYPE_BOOL, TYPE_BF16, TYPE_COUNT } Type;
 
 /* An extent is a number >= 0, or the batch extent of data block i, known when the code runs: DIM_BATCH - i. */
 #define DIM_BATCH (-1)
@@ -151,8 +152,13 @@ bool dims_equal_but_ones(const Dims *a, const Dims *b);
 /* The product of the known extents (batch counted as `batch`); false where it leaves int64_t. */
 bool dims_size(const Dims *dims, int64_t batch, int64_t *size);
 
-static inline int64_t type_bytes(Type type) { return type == TYPE_F64 ? 8 : type == TYPE_BOOL ? 1 : 4; }
-const char *type_word(Type type);                         /* f32 f64 i32 bool */
+static inline int64_t type_bytes(Type type) { return type == TYPE_F64 ? 8 : type == TYPE_BOOL ? 1 : type == TYPE_BF16 ? 2 : 4; }
+const char *type_word(Type type);                         /* f32 f64 i32 bool bf16 */
+/* A value as the type holds it: rounded to float, to the 8 bits of a BF16 (a denormal counts as 0), cut to an integer (saturating,
+ * NaN 0), or 0 and 1. */
+double type_round(Type type, double value);
+/* What a contraction of such operands is summed in, and gives. */
+static inline Type contraction_type(Type operands) { return operands == TYPE_BF16 ? TYPE_F32 : operands; }
 
 /* prims.c: the table. */
 struct Draft;

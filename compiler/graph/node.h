@@ -36,9 +36,6 @@ Node rules_apply(Graph *g, const Draft *d);
 /* Lets equal nodes that are made later find this one, which was put into the graph by hand and keeps the rules. */
 void node_remember(Graph *g, Node n);
 
-/* A value as the type holds it: rounded to float, cut to an integer (saturating, NaN 0), or 0 and 1. */
-double type_round(Type type, double value);
-
 /* Copies the attributes of a node; their number. */
 static inline uint32_t attr_copy(const Graph *g, Node n, int64_t *out) {
   const uint32_t count = node_attr_count(g, n);

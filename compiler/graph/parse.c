@@ -81,7 +81,7 @@ static bool read_type(Parser *p, Type *type) {
   for (Type t = 0; t < TYPE_COUNT; t++) {
     if (accept(p, type_word(t))) return *type = t, true;
   }
-  return fail(p, "expected a type: f32, f64, i32 or bool");
+  return fail(p, "expected a type: f32, f64, i32, bool or bf16");
 }
 
 static int hex(char c) {

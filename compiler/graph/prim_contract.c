@@ -68,7 +68,7 @@ Node make_contract(Graph *g, const Draft *d) {
   for (uint32_t i = 0; i < c.pairs; i++) to.dims[to.rank++] = a.dims[c.pair[0][i]];
   for (uint32_t i = 0; i < c.others[0]; i++) to.dims[to.rank++] = a.dims[c.other[0][i]];
   for (uint32_t i = 0; i < c.others[1]; i++) to.dims[to.rank++] = b.dims[c.other[1][i]];
-  own.type = node_type(g, d->in[0]), own.shape = shape_of(g, &to);
+  own.type = contraction_type(node_type(g, d->in[0])), own.shape = shape_of(g, &to);
   return draft_finish(g, &own);
 }
 

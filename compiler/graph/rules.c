@@ -40,6 +40,7 @@ static bool whole(const Graph *g, Node n) {
 static bool holds(Type wide, Type narrow) {
   if (wide == narrow) return true;
   if (narrow == TYPE_BOOL) return true;
+  if (narrow == TYPE_BF16) return wide == TYPE_F32 || wide == TYPE_F64;
   return wide == TYPE_F64 && (narrow == TYPE_F32 || narrow == TYPE_I32);
 }
 static bool opposite(const Graph *g, Node p, Node q) {

@@ -179,7 +179,7 @@ Node rule_contract_product(Graph *g, const Draft *d) {
     const Node x = count ? build_transpose(g, d->in[side], perm) : d->in[side];
     made[side] = build_broadcast(g, x, d->shape, axes);
   }
-  return build_mul(g, made[0], made[1]);
+  return build_mul(g, build_cast(g, made[0], d->type), build_cast(g, made[1], d->type));
 }
 
 /* Axis i of transpose(x, perm) is x's axis perm[i]. The result's other axes come in x's order then; a transpose of the

@@ -31,7 +31,7 @@ typedef struct {
 static const Dims *in_dims(const Rule *r, uint32_t i) { return node_dims(r->g, node_in(r->g, r->node, i)); }
 static Type in_type(const Rule *r, uint32_t i) { return node_type(r->g, node_in(r->g, r->node, i)); }
 static bool is_float(Type t) { return t == TYPE_F32 || t == TYPE_F64; }
-static bool is_number(Type t) { return t != TYPE_BOOL; }
+static bool is_number(Type t) { return t != TYPE_BOOL && t != TYPE_BF16; }
 
 static bool dims_equal(const Dims *a, const Dims *b) {
   if (a->rank != b->rank) return false;
@@ -358,7 +358,8 @@ static const char *rule_argmax(const Rule *r) {
 
 static const char *rule_contract(const Rule *r) {
   const Dims *a = in_dims(r, 0), *b = in_dims(r, 1);
-  NEED(in_type(r, 0) == r->type && in_type(r, 1) == r->type, "operands and result must be of one type");
+  NEED(in_type(r, 0) == in_type(r, 1), "the operands must be of one type");
+  NEED(r->type == contraction_type(in_type(r, 0)), "the result must be of the operands' type, or f32 where that is bf16");
   NEED(is_number(r->type), "takes numbers");
   NEED(r->attr_count >= 2, "attributes are missing");
   const int64_t nb = r->attr[0], nk = r->attr[1];
@@ -561,7 +562,7 @@ const char *graph_verify_node(const Graph *g, Node node) {
 
 static const char *check_slot(const Graph *g, const Slot *slot) {
   NEED((unsigned)slot->kind <= SLOT_METRIC, "no such kind of slot");
-  NEED((unsigned)slot->type < TYPE_COUNT, "no such type");
+  NEED((unsigned)slot->type < TYPE_COUNT && slot->type != TYPE_BF16, "no such type");
   TRY(check_shape(g, slot->shape));
   NEED(slot->classes >= 0, "classes must be >= 0");
   if (slot->classes) NEED(slot->type == TYPE_I32, "classes belong to an i32");

@@ -152,6 +152,7 @@ static void eval_cast(Loop *l) {
     double v = x[i];
     if (l->type == TYPE_BOOL) v = v != 0;
     if (l->type == TYPE_I32) v = to_integer(v);
+    if (l->type == TYPE_BF16) v = type_round(TYPE_BF16, v);
     l->to[i] = v;
   }
 }

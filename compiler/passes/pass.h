@@ -7,7 +7,9 @@
 typedef Graph *PassFunction(const Graph *graph);
 
 #define PASS(name, function, purpose) PassFunction function;
+#define PASS_WHERE(name, function, option, purpose) PassFunction function;
 #include "passes.def"
 #undef PASS
+#undef PASS_WHERE
 
 #endif

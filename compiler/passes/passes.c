@@ -1,6 +1,7 @@
 /* passes.c: runs the pipeline of passes.def, and checks every result in debug builds. */
 #include "passes.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,13 @@ static const struct {
   const char *name;
   PassFunction *run;
   const char *purpose;
+  size_t option;   /* 1 + the place of the field of PassOptions without which it is not run; 0: it always is */
 } passes[] = {
-#define PASS(name, function, purpose) {#name, function, purpose},
+#define PASS(name, function, purpose) {#name, function, purpose, 0},
+#define PASS_WHERE(name, function, option, purpose) {#name, function, purpose, 1 + offsetof(PassOptions, option)},
 #include "passes.def"
 #undef PASS
+#undef PASS_WHERE
 };
 enum { PASSES = sizeof passes / sizeof passes[0] };
 
@@ -80,10 +84,17 @@ static void check(const Graph *g, const char *pass) {
   if (wrong) DIAG_BUG(g->session, (Span){0}, "after the pass %s: %s (the graph is in %s)", pass, wrong, save(g, pass));
 }
 
+static bool is_wanted(const PassOptions *options, int pass) {
+  static const PassOptions none;
+  const PassOptions *o = options ? options : &none;
+  const size_t option = passes[pass].option;
+  return !listed(o->without, passes[pass].name) && (!option || *(const bool *)((const char *)o + option - 1));
+}
+
 Graph *passes_run(const Graph *graph, const PassOptions *options) {
   Graph *g = NULL;
   for (int i = 0; i < PASSES; i++) {
-    if (!options || !listed(options->without, passes[i].name)) {
+    if (is_wanted(options, i)) {
       Graph *next = passes[i].run(g ? g : graph);
       check(next, passes[i].name);
       graph_free(g);

@@ -7,6 +7,7 @@
 typedef struct {
   const char *without; /* names of passes to leave out, separated by commas, "all"; or NULL */
   const char *after;   /* stop behind this pass, or NULL */
+  bool bf16;           /* contractions round their operands */
 } PassOptions;
 
 /* A new graph; the given one is left as it is. In debug builds each pass's result is verified: what is wrong names the

@@ -61,7 +61,8 @@ static Node lower_product(Graph *g, Node a, Node b, const Product *p, const Dims
   for (uint32_t i = 0; i < out->rank; i++) space.dims[space.rank++] = out->dims[i];
   for (uint32_t i = 0; !red_first && i < p->nk; i++) space.dims[space.rank++] = red.dims[p->red[0][i]];
   const Shape shape = shape_of(g, &space);
-  const Node terms = build_mul(g, spread(g, a, p, 0, red_first, shape), spread(g, b, p, 1, red_first, shape));
+  const Type type = contraction_type(node_type(g, a));
+  const Node terms = build_mul(g, build_cast(g, spread(g, a, p, 0, red_first, shape), type), build_cast(g, spread(g, b, p, 1, red_first, shape), type));
   int64_t axes[GRAPH_MAX_RANK];
   for (uint32_t i = 0; i < p->nk; i++) axes[i] = red_first ? i : out->rank + i;
   return p->nk ? build_reduce(g, P_SUM, terms, axes, p->nk) : terms;
