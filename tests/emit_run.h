@@ -31,6 +31,7 @@ static inline double er_get(const void *from, uint8_t type, int64_t i) {
   case TYPE_F32: return ((const float *)from)[i];
   case TYPE_F64: return ((const double *)from)[i];
   case TYPE_I32: return ((const int32_t *)from)[i];
+  case TYPE_BF16: return (double)(((const uint16_t *)from)[i]); /* its bits: no result is one */
   default: return ((const uint8_t *)from)[i];
   }
 }

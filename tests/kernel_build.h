@@ -145,8 +145,6 @@ typedef struct {
   void *at; /* of the array */
 } Paged;
 
-static const size_t kb_bytes[] = {4, 8, 4, 1};
-
 static inline Paged kb_map(size_t bytes) {
   const size_t page = 4096, whole = (bytes + page - 1) / page * page;
   Paged p = {.mapped = whole + 2 * page};
@@ -171,10 +169,15 @@ static inline void kb_put(Type type, void *at, int64_t i, double x) {
     ((double *)at)[i] = x;
   else if (type == TYPE_I32)
     ((int32_t *)at)[i] = (int32_t)x;
-  else
+  else if (type == TYPE_BF16) {
+    const float rounded = (float)type_round(TYPE_BF16, x);
+    memcpy((char *)at + 2 * i, (const char *)&rounded + 2, 2); /* the upper half */
+  } else
     ((uint8_t *)at)[i] = x != 0;
 }
 static inline double kb_get(Type type, const void *at, int64_t i) {
+  float wide = 0;
+  if (type == TYPE_BF16) return memcpy((char *)&wide + 2, (const char *)at + 2 * i, 2), (double)wide;
   return type == TYPE_F32   ? (double)((const float *)at)[i]
          : type == TYPE_F64 ? ((const double *)at)[i]
          : type == TYPE_I32 ? (double)((const int32_t *)at)[i]
@@ -205,7 +208,7 @@ static inline double kb_check(Build *b, const EmitOptions *o, int threads, bool 
     const Type type = b->s.buffers.data[i].type;
     const int64_t count = kb_count(b, b->batch, i);
     slots[i] = mem_zero((size_t)count + 1, sizeof(double));
-    pages[i] = kb_map((size_t)count * kb_bytes[type]);
+    pages[i] = kb_map((size_t)(count * type_bytes(type)));
     at[i] = pages[i].at;
     for (int64_t k = 0; k < count; k++) {
       kb_put(type, at[i], k, kb_sample(type, &state));

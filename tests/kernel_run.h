@@ -133,7 +133,11 @@ static void kr_reduce_axis(KernelPoint *p, int axis, double *lanes, int count, d
     return;
   }
   const int64_t n = kr_extent(p->run, &s->axes[axis]);
-  for (p->index[axis] = 0; p->index[axis] < n; p->index[axis]++) kr_reduce_axis(p, axis + 1, lanes, count, best, number);
+  const bool pairs = axis + 1 == s->par + s->red && stage_in_pairs(s);
+  for (int64_t i = 0; i < n; i++) {
+    p->index[axis] = pairs && (i ^ 1) < n ? i ^ 1 : i;
+    kr_reduce_axis(p, axis + 1, lanes, count, best, number);
+  }
   p->index[axis] = 0;
 }
 

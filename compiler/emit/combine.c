@@ -95,6 +95,7 @@ static void take_largest(Nest *n, V *acc, unsigned row, unsigned vector, V mask)
 
 static V product(Nest *n, V a, V b, V acc) {
   const Type type = n->stage->acc_type;
+  if (n->stage->pairs) return bf16_dot(n->e, a, b, acc);
   if (type == TYPE_F32 || type == TYPE_F64) return e_fma(n->e, a, b, acc);
   return join(n, acc, prim_emit(n->e, type == TYPE_BOOL ? P_AND : P_MUL, type, type, a, b, NULL));
 }

@@ -20,13 +20,14 @@
 static const struct {
   const char *name, *arch, *cpu, *features;
   unsigned vector_bytes, vector_registers;
-  bool has_fma;
+  bool has_fma, has_dot;
 } levels[] = {
-    {"x86-64-v4", "x86_64", "x86-64-v4", "", 64, 32, true},
-    {"x86-64-v3", "x86_64", "x86-64-v3", "", 32, 16, true},
-    {"x86-64-v2", "x86_64", "x86-64-v2", "", 16, 16, false},
-    {"aarch64", "aarch64", "generic", "", 16, 32, true},
-    {"wasm32", "wasm32", "generic", "+simd128,+bulk-memory,+sign-ext,+mutable-globals,+nontrapping-fptoint", 16, 16, false},
+    {"x86-64-v4", "x86_64", "x86-64-v4", "", 64, 32, true, false},
+    {"x86-64-v3", "x86_64", "x86-64-v3", "", 32, 16, true, false},
+    {"x86-64-v2", "x86_64", "x86-64-v2", "", 16, 16, false, false},
+    {"aarch64", "aarch64", "generic", "", 16, 32, true, false},
+    {"wasm32", "wasm32", "generic", "+simd128,+bulk-memory,+sign-ext,+mutable-globals,+nontrapping-fptoint", 16, 16, false, false},
+    {"x86-64-v4-bf16", "x86_64", "x86-64-v4", "+avx512bf16", 64, 32, true, true},
 };
 #define LEVEL_COUNT (sizeof levels / sizeof *levels)
 
@@ -77,7 +78,15 @@ static unsigned host_level(const char *features) {
 
 static void fill_level(Target *target, unsigned i) {
   target->vector_bytes = levels[i].vector_bytes, target->vector_registers = levels[i].vector_registers;
-  target->has_fma = levels[i].has_fma;
+  target->has_fma = levels[i].has_fma, target->has_dot = levels[i].has_dot;
+}
+
+static bool own_dot(void) {
+#if defined __x86_64__
+  return __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
 }
 
 /* The same by the processor's own word. */
@@ -94,10 +103,12 @@ static unsigned own_level(void) {
 
 bool target_vectors(Target *target, const char *name) {
   unsigned level = LEVEL_COUNT;
-  if (!name || !strcmp(name, "native")) level = own_level();
+  const bool own = !name || !strcmp(name, "native");
+  if (own) level = own_level();
   for (unsigned i = 0; name && i < LEVEL_COUNT; i++)
     if (!strcmp(levels[i].name, name)) level = i;
   if (level < LEVEL_COUNT) fill_level(target, level);
+  if (own) target->has_dot = target->vector_bytes == 64 && own_dot();
   return level < LEVEL_COUNT;
 }
 
@@ -113,6 +124,7 @@ bool target_host(Target *target, Arena *arena) {
   target->cpu = arena_message(arena, LLVMGetHostCPUName());
   target->features = arena_message(arena, LLVMGetHostCPUFeatures());
   fill_level(target, host_level(target->features));
+  target->has_dot = target->vector_bytes == 64 && has_feature(target->features, "avx512bf16");
   return true;
 }
 

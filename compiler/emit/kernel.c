@@ -70,7 +70,7 @@ static void kernel_body(Unit *u, uint32_t number, V f) {
   const bool distinct = kernel_distinct(u->schedule, number);
   for (uint32_t i = 0; i < s.count; i++) {
     Nest *n = &s.nests[i];
-    nest_init(n, u, k, &k->stages.data[i], LLVMGetParam(f, 0), operand, NULL);
+    nest_init(n, u, k, pairs_stage(&u->e->target, k, &k->stages.data[i], &u->arena), LLVMGetParam(f, 0), operand, NULL);
     n->from = LLVMGetParam(f, 3), n->to = LLVMGetParam(f, 4), n->scratch = LLVMGetParam(f, 5);
     n->distinct = distinct, n->number = i, n->result = results;
     results[i] = ARENA_ARRAY(&u->arena, V, k->stages.data[i].exprs.count + 1);

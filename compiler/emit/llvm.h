@@ -18,6 +18,7 @@ typedef struct {
   unsigned vector_bytes;    /* of the widest register: 64 (AVX-512), 32 (AVX2), 16 (SSE, NEON) */
   unsigned vector_registers; /* 32 or 16 */
   bool has_fma;
+  bool has_dot;              /* sums of products of pairs of BF16, 16 at once */
 } Target;
 
 typedef struct {

@@ -219,6 +219,7 @@ V memory_load(Nest *n, uint32_t load, unsigned row, unsigned vector) {
     rows = away;
   else if (away)
     address = e_gep(e, memory_type(e, type), address, away);
+  if (l->pairs) return e_load(e, e->i32, point ? e_select(e, point, address, zeros(n)) : address, type_bytes(type));
   const bool by_lane = lanes || rows || (n->lane >= 0 && affine_axes(&l->at) & AXIS_BIT(n->lane));
   if (by_lane) return from_memory(e, type, load_lanes(n, load, address, point, lanes, rows, vector));
   if (point) address = e_select(e, point, address, zeros(n));

@@ -256,6 +256,13 @@ V nest_extent(Nest *n, Extent x) {
   return x.batch < 0 ? e_i64(n->e, x.count) : i64_mul(n->e, n->batch[x.batch], x.count);
 }
 
+V nest_depth(Nest *n) {
+  const Stage *s = n->stage;
+  V points = nest_extent(n, s->axes[s->par]);
+  if (!s->pairs || s->red > 1 || s->axes[s->par].batch < 0 || s->axes[s->par].count % 2 == 0) return points;
+  return LLVMBuildLShr(n->e->b, i64_add(n->e, points, e_i64(n->e, 1)), e_i64(n->e, 1), "");
+}
+
 /* index * stride of one axis. */
 static V axis_term(Nest *n, const Affine *at, unsigned axis, V index) {
   if (at->grouped == axis + 1) {

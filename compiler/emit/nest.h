@@ -112,6 +112,8 @@ void nest_hoist(Nest *n);
 /* Marks for hoisting what `expr` is made of, and what is read besides. */
 void nest_want(Nest *n, int32_t expr);
 V nest_extent(Nest *n, Extent x);
+/* How many points the first red axis has. */
+V nest_depth(Nest *n);
 /* Does the reduction read this load? */
 bool nest_reduced(const Nest *n, uint32_t load);
 /* The value or address of a place at a row and vector of the tile: that of lane 0. */
@@ -149,6 +151,19 @@ LLVMTypeRef memory_type(Emit *e, Type type); /* of an element in memory: i8 for 
 V bf16_round(Emit *e, V x);  /* floats to the nearest such, ties to even; denormals to 0 */
 V bf16_widen(Emit *e, V x);  /* i16 to float */
 V bf16_halves(Emit *e, V x); /* and back, of what is rounded */
+/* acc + the products of the pairs in a's and b's lanes of 32 bits, the second of a pair first. */
+V bf16_dot(Emit *e, V a, V b, V acc);
+/* The stage that the target's dot product can take: its innermost red axis in pairs, its operands in lanes of 32 bits. Else the
+ * stage itself. */
+const Stage *pairs_stage(const Target *t, const Kernel *k, const Stage *s, Arena *arena);
+/* The lane operand's panel by evaluation, at the open par axes of a nest of the stage as it was. `from`, `to`: the part of
+ * the first red axis, in pairs where it is the innermost; NULL: all. */
+void pairs_fill(Nest *n, int32_t expr, V panel, V from, V to);
+/* As pack_rows_function, of pairs; the depth it is called with is one of single elements. */
+struct TileShape;
+V pairs_rows_function(Nest *n, uint32_t load, const struct TileShape *shape, const char *name);
+/* How many elements its innermost red axis has. */
+V pairs_extent(Nest *n);
 
 /* prim.c: an elementwise primitive of values of types `in`, giving `out`. Lane counts agree. */
 V prim_emit(Emit *e, Prim prim, Type in, Type out, V a, V b, V c);
@@ -192,7 +207,7 @@ void stage_wants(Nest *n);
 uint32_t stage_outer(const Nest *n);
 
 /* shape.c: the tile of a contraction, and which operands are laid out in scratch. */
-typedef struct {
+typedef struct TileShape {
   unsigned rows, vectors;
   bool ragged;                    /* a tile may have fewer rows */
   int32_t packed;                 /* the lane operand's expression, where its panels are laid out; or -1 */
@@ -208,6 +223,10 @@ typedef struct {
 } TileShape;
 bool shape_fits(const Kernel *k, const Stage *s);
 Extent shape_rows(const Stage *s); /* how many rows a contraction has */
+/* The operand of a contraction that is of the lanes and not of the rows; -1 where there is none such. */
+int32_t shape_lane_operand(const Stage *s);
+/* The product of the red axes but the first; false where it is not known, or nothing. */
+bool shape_inner_depth(const Stage *s, int64_t *inner);
 TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s);
 /* Rows whose sums are left between parts, and room for a last tile's rows that do not exist. */
 int64_t shape_all_tiles(const TileShape *shape, const Stage *s); /* of ORDER_GROUPS: its sums are left tile by tile */

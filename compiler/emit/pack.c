@@ -8,7 +8,7 @@ typedef struct {
   Emit *e;
   const Load *load;
   unsigned turned; /* the red axis along which four elements adjoin */
-  LLVMTypeRef type;
+  LLVMTypeRef type, from; /* of the panel; of what its strides count in memory: half of a pair */
   V source, panel; /* of the first lane, at k = 0 */
   V lanes, width;  /* lanes that exist; lanes of a panel's row */
 } Block;
@@ -22,9 +22,10 @@ static int64_t depth_step(const Stage *s, unsigned axis) {
 
 /* The red axis along which the load's elements adjoin; -1 where none does, or blocks would not fit. */
 static int turned_axis(const Stage *s, const Load *l, Type type) {
-  if (l->guard_count || (type != TYPE_F32 && type != TYPE_F64) || l->at.batch[s->lane] >= 0) return -1;
+  const bool floats = type == TYPE_F32 || type == TYPE_F64, pairs = l->pairs && l->at.stride[s->lane] != 1;
+  if (l->guard_count || (!floats && !pairs) || l->at.batch[s->lane] >= 0) return -1;
   for (unsigned i = s->par; i < (unsigned)s->par + s->red; i++)
-    if (l->at.stride[i] == 1 && s->axes[i].count >= 4) return (int)i;
+    if (l->at.stride[i] == (pairs ? 2 : 1) && s->axes[i].count >= 4) return (int)i;
   return -1;
 }
 
@@ -57,10 +58,10 @@ static void wide_body(const Block *b, V lane, V source, V to) {
   const int64_t step = depth_step(b->n->stage, b->turned), apart = b->load->at.stride[b->n->lane];
   LLVMTypeRef four = e_vector(e, b->type, 4);
   V r[4];
-  source = e_gep(e, b->type, source, i64_mul(e, lane, apart)), to = e_gep(e, b->type, to, lane);
+  source = e_gep(e, b->from, source, i64_mul(e, lane, apart)), to = e_gep(e, b->type, to, lane);
   for (int i = 0; i < 4; i++) {
     V part[4];
-    for (int k = 0; k < 4; k++) part[k] = e_load(e, four, e_gep(e, b->type, source, e_i64(e, (4 * k + i) * apart)), 4);
+    for (int k = 0; k < 4; k++) part[k] = e_load(e, four, e_gep(e, b->from, source, e_i64(e, (4 * k + i) * apart)), b->load->pairs ? 2 : 4);
     r[i] = join(e, join(e, part[0], part[1], 4), join(e, part[2], part[3], 4), 8);
   }
   transpose4(e, r, 4);
@@ -70,12 +71,12 @@ static void wide_body(const Block *b, V lane, V source, V to) {
 /* `count` (4 or 1) elements along the turned axis of four lanes. source and to: at these elements of lane 0. */
 static void block_body(const Block *b, V lane, V source, V to, unsigned count) {
   Emit *e = b->e;
-  const unsigned align = b->type == e->f64 ? 8 : 4;
+  const unsigned align = b->type == e->f64 ? 8 : 4, align_from = b->load->pairs ? 2 : align;
   const int64_t step = depth_step(b->n->stage, b->turned), apart = b->load->at.stride[b->n->lane];
   V r[4];
   for (unsigned i = 0; i < 4; i++) { /* lanes that do not exist repeat the last */
     V at = i64_min(e, i64_add(e, lane, e_i64(e, i)), i64_add(e, b->lanes, e_i64(e, -1)));
-    r[i] = e_load(e, e_vector(e, b->type, count), e_gep(e, b->type, source, i64_mul(e, at, apart)), align);
+    r[i] = e_load(e, e_vector(e, b->type, count), e_gep(e, b->from, source, i64_mul(e, at, apart)), align_from);
   }
   if (count == 4) transpose4(e, r, 1);
   for (unsigned i = 0; i < 4; i++) {
@@ -96,7 +97,7 @@ static void wide_loops(const Block *b, V source, V panel, V lanes, int64_t count
   Loop k, j;
   e_loop_begin(e, &j, e_i64(e, 0), lanes, e_i64(e, 16), NULL, 0, false);
   e_loop_begin(e, &k, e_i64(e, 0), e_i64(e, count), e_i64(e, 4), NULL, 0, true);
-  wide_body(b, j.i, e_gep(e, b->type, source, k.i), row_of(b, panel, k.i));
+  wide_body(b, j.i, e_gep(e, b->from, source, i64_mul(e, k.i, b->load->at.stride[b->turned])), row_of(b, panel, k.i));
   e_loop_end(e, &k, NULL);
   e_loop_end(e, &j, NULL);
 }
@@ -107,7 +108,7 @@ static void block_loops(const Block *b, V source, V panel, V lane, int64_t from,
   Loop k, j;
   if (from == to) return;
   e_loop_begin(e, &k, e_i64(e, from), e_i64(e, to), e_i64(e, count), NULL, 0, true);
-  V at = e_gep(e, b->type, source, k.i), row = row_of(b, panel, k.i);
+  V at = e_gep(e, b->from, source, i64_mul(e, k.i, b->load->at.stride[b->turned])), row = row_of(b, panel, k.i);
   e_loop_begin(e, &j, lane, b->width, e_i64(e, 4), NULL, 0, false);
   block_body(b, j.i, at, row, count);
   e_loop_end(e, &j, NULL);
@@ -119,7 +120,7 @@ static void turn(const Block *b, V source, V panel) {
   const Stage *s = b->n->stage;
   const Extent columns = s->axes[b->n->lane];
   const int64_t all = s->axes[b->turned].count, whole = all / 4 * 4;
-  const bool wide = b->type == e->f32 && b->n->lanes == 16, even = wide && columns.batch < 0 && columns.count % 16 == 0;
+  const bool wide = (b->type == e->f32 || b->load->pairs) && b->n->lanes == 16, even = wide && columns.batch < 0 && columns.count % 16 == 0;
   V lane = e_i64(e, 0);
   if (wide) {
     lane = LLVMBuildAnd(e->b, b->lanes, e_i64(e, -16), "");
@@ -139,7 +140,7 @@ static void block_axes(const Block *b, unsigned axis, V source, V panel) {
     return;
   }
   e_loop_begin(e, &l, e_i64(e, 0), e_i64(e, s->axes[axis].count), e_i64(e, 1), NULL, 0, s->axes[axis].count > 0);
-  V from = e_gep(e, b->type, source, i64_mul(e, l.i, b->load->at.stride[axis]));
+  V from = e_gep(e, b->from, source, i64_mul(e, l.i, b->load->at.stride[axis]));
   V to = e_gep(e, b->type, panel, LLVMBuildMul(e->b, i64_mul(e, l.i, depth_step(s, axis)), b->width, ""));
   block_axes(b, axis + 1, from, to);
   e_loop_end(e, &l, NULL);
@@ -164,6 +165,7 @@ V pack_function(Nest *n, int32_t expr, const char *name) {
              .e = e,
              .load = &n->stage->loads.data[x->a],
              .type = expr_type(e, x->type),
+             .from = memory_type(e, n->kernel->operand_type[n->stage->loads.data[x->a].operand]),
              .source = LLVMGetParam(f, 0),
              .panel = LLVMGetParam(f, 1),
              .lanes = LLVMGetParam(f, 2),

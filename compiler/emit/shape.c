@@ -77,14 +77,13 @@ static void balance_rows(TileShape *shape, const Kernel *k, const Stage *s, bool
   if (shape->ragged && shape->rows > RAGGED_ROWS && !fixed) shape->rows = RAGGED_ROWS;
 }
 
-/* The lane operand: of the lanes and not of the rows; -1 where there is none such. */
-static int32_t lane_operand(const Stage *s) {
+int32_t shape_lane_operand(const Stage *s) {
   const int32_t sides[] = {s->before, s->before2};
   for (int i = 0; i < 2; i++) {
     const uint32_t axes = expr_axes(s, sides[i]), other = expr_axes(s, sides[1 - i]);
     const uint8_t type = s->exprs.data[sides[i]].type;
     if (axes & AXIS_BIT(s->lane) && !(axes & row_axes(s)) && !(other & AXIS_BIT(s->lane)) &&
-        (type == TYPE_F32 || type == TYPE_F64 || type == TYPE_BF16))
+        (type == TYPE_F32 || type == TYPE_F64 || type == TYPE_BF16 || s->pairs))
       return sides[i];
   }
   return -1;
@@ -125,8 +124,7 @@ static bool wants_panel(const TileShape *shape, const Target *t, const Stage *s,
 
 static int64_t element_bytes(const Stage *s, int32_t expr) { return s->exprs.data[expr].type == TYPE_F64 ? 8 : 4; }
 
-/* The product of the inner red axes; false where it is not known, or nothing. */
-static bool inner_depth(const Stage *s, int64_t *inner) {
+bool shape_inner_depth(const Stage *s, int64_t *inner) {
   *inner = 1;
   for (unsigned i = s->par + 1u; i < (unsigned)s->par + s->red; i++)
     if (s->axes[i].batch >= 0 || !mem_mul(*inner, s->axes[i].count, inner)) return false;
@@ -166,6 +164,7 @@ static void choose_parts(TileShape *shape, const Target *t, const Stage *s, int6
   if (sums > SUM_BYTES / 4) return;
   shape->parts = true, shape->beyond = false;
   shape->limit = depth / inner;
+  if (stage_in_pairs(s)) shape->limit &= ~1ll; /* a pair is not parted */
   shape->depth = shape->limit * inner;
   shape->panels = BLOCK_BYTES / (shape->depth * row * shape->vectors);
   if (shape->panels * sums > SUM_BYTES) shape->panels = SUM_BYTES / sums;
@@ -185,7 +184,7 @@ int64_t shape_all_tiles(const TileShape *shape, const Stage *s) {
 static void choose_group_parts(TileShape *shape, const Kernel *k, const Stage *s, unsigned lanes) {
   int64_t inner;
   const int64_t tiles = shape_all_tiles(shape, s), row = lanes * element_bytes(s, s->before);
-  if (s->order != ORDER_GROUPS || !inner_depth(s, &inner) || inner < GROUP_DEPTH || tiles < 2) return;
+  if (s->order != ORDER_GROUPS || !shape_inner_depth(s, &inner) || inner < GROUP_DEPTH || tiles < 2) return;
   if (tiles > SUM_BYTES / row / shape->rows) return;
   shape->parts = true, shape->limit = EXAMPLE_GROUP, shape->depth = EXAMPLE_GROUP * inner;
   shape->sum_bytes = tiles * shape->rows * row;
@@ -203,11 +202,11 @@ static int64_t panels_in_reach(const TileShape *shape, const Stage *s, unsigned 
 /* Long sums in parts, the lane operand where it is: its rows lie far apart, meet in few sets of the caches, and each tile
  * of rows would read all of them from far away. */
 static void choose_parts_in_place(TileShape *shape, const Target *t, const Stage *s, unsigned lanes) {
-  const int32_t expr = lane_operand(s);
+  const int32_t expr = shape_lane_operand(s);
   const Extent first = s->axes[s->par], rows = shape_rows(s);
   int64_t inner;
   if (t->vector_bytes < 64 || expr < 0 || !lies_as_used(s, expr)) return;
-  if (rows.batch >= 0 || rows.count < 2 * (int64_t)shape->rows || !inner_depth(s, &inner) || inner > PART_DEPTH) return;
+  if (rows.batch >= 0 || rows.count < 2 * (int64_t)shape->rows || !shape_inner_depth(s, &inner) || inner > PART_DEPTH) return;
   if (first.count * inner < (first.batch >= 0 ? PART_LONG / 64 : PART_LONG)) return;
   const int64_t sums = shape_sum_rows(shape, s) * lanes * element_bytes(s, expr) * shape->vectors;
   if (sums > SUM_BYTES / 4) return;
@@ -218,10 +217,32 @@ static void choose_parts_in_place(TileShape *shape, const Target *t, const Stage
   shape->sum_bytes = sums * shape->panels;
 }
 
+#define PAIRS_DEEP 1024          /* of a panel, where the depth is not known */
+#define PAIRS_BYTES (256 << 10)  /* of panels that a tile of rows goes through, where rows are laid out */
+
+/* Pairs: the lane operand is laid out always, the rows' where they do not lie in pairs. */
+static void choose_pairs(TileShape *shape, const Stage *s, unsigned lanes) {
+  int64_t inner = 1;
+  const Extent first = s->axes[s->par];
+  shape->packed = shape_lane_operand(s);
+  const int32_t row = shape->packed == s->before ? s->before2 : s->before;
+  shape_inner_depth(s, &inner);
+  const int64_t deep = PAIRS_DEEP > inner ? PAIRS_DEEP / inner : 1, bytes = lanes * 4;
+  shape->parts = first.batch >= 0 || (shape_rows(s).batch < 0 && first.count > 2 * deep);
+  shape->limit = shape->parts ? deep : first.count;
+  while (shape->vectors > 1 && shape->limit * inner * bytes * shape->vectors > PANEL_BYTES) shape->vectors--;
+  shape->depth = shape->limit * inner;
+  const int64_t panel = shape->depth * bytes * shape->vectors;
+  if (!s->loads.data[s->exprs.data[row].a].pairs) shape->packed_rows = row;
+  if (shape->packed_rows >= 0 && panel < PAIRS_BYTES) shape->panels = PAIRS_BYTES / panel;
+  shape->panel_bytes = panel * shape->panels;
+  if (shape->parts) shape->sum_bytes = shape_sum_rows(shape, s) * bytes * shape->vectors * shape->panels;
+}
+
 static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, const Stage *s, unsigned lanes) {
-  const int32_t expr = lane_operand(s);
+  const int32_t expr = shape_lane_operand(s);
   int64_t inner;
-  if (expr < 0 || k->operand_count + 2 > KERNEL_MAX_OPERANDS || !inner_depth(s, &inner) ||
+  if (expr < 0 || k->operand_count + 2 > KERNEL_MAX_OPERANDS || !shape_inner_depth(s, &inner) ||
       !wants_panel(shape, t, s, expr, lanes))
     return;
   const int64_t row = lanes * element_bytes(s, expr);
@@ -231,7 +252,7 @@ static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, c
   while (shape->vectors > 1 && all > PANEL_BYTES / row / inner / shape->vectors) shape->vectors--;
   const int64_t most = PANEL_BYTES / row / inner / shape->vectors;
   shape->packed = expr;
-  shape->limit = all < most ? all : most;
+  shape->limit = all < most ? all : stage_in_pairs(s) ? most & ~1ll : most;
   shape->beyond = first.batch >= 0 || all > shape->limit;
   shape->depth = shape->limit * inner;
   const int64_t panel = shape->depth * row * shape->vectors;
@@ -268,7 +289,9 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
   }
   if (shape.rows > NEST_MAX_ROWS) shape.rows = NEST_MAX_ROWS;
   while (shape.rows > 1 && shape.rows * shape.vectors > 60) shape.rows--;
-  if (stage_grouped_axis(s) < 0) {
+  if (s->pairs) {
+    choose_pairs(&shape, s, lanes);
+  } else if (stage_grouped_axis(s) < 0) {
     choose_parts_in_place(&shape, t, s, lanes);
     if (!shape.parts) choose_packing(&shape, t, k, s, lanes);
   }
@@ -281,12 +304,14 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
 }
 
 int64_t shape_scratch(const Target *t, const EmitOptions *o, const Kernel *k) {
+  Arena arena = {0};
   int64_t most = 0;
   for (uint32_t i = 0; i < k->stages.count; i++) {
     if (!shape_fits(k, &k->stages.data[i])) continue;
-    const TileShape shape = shape_choose(t, o, k, &k->stages.data[i]);
+    const TileShape shape = shape_choose(t, o, k, pairs_stage(t, k, &k->stages.data[i], &arena));
     const int64_t bytes = shape.panel_bytes + shape.row_bytes + shape.sum_bytes;
     if (bytes > most) most = bytes;
   }
+  arena_free(&arena);
   return most;
 }

@@ -104,6 +104,27 @@ static void forget_taps(Nest *n, uint64_t marked) {
     if (marked >> i & 1) n->sure[n->first_guard + i] = false;
 }
 
+/* The innermost red axis in pairs, the second of each first. */
+static void reduce_pairs(Nest *n, Carry *carry, unsigned axis) {
+  Emit *e = n->e;
+  const Range r = range_axis(n, axis);
+  V whole = r.count >= 0 ? i64_add(e, r.from, e_i64(e, r.count & ~1ll))
+                         : i64_add(e, r.from, LLVMBuildAnd(e->b, LLVMBuildSub(e->b, r.to, r.from, ""), e_i64(e, -2), ""));
+  Loop l;
+  for (int single = 0; single < 2; single++) {
+    if (r.count >= 0 && (single ? !(r.count & 1) : r.count < 2)) continue;
+    e_loop_begin(e, &l, single ? whole : r.from, single ? r.to : whole, e_i64(e, 2 - single), carry->values, carry->count, r.count >= 0);
+    for (unsigned i = 0; i < carry->count; i++) carry->values[i] = l.phi[i];
+    for (int i = 1 - single; i >= 0; i--) {
+      nest_open(n, axis, i64_add(e, l.i, e_i64(e, i)), false);
+      reduce_inner(n, carry);
+      nest_close(n);
+    }
+    e_loop_end(e, &l, carry->values);
+    for (unsigned i = 0; i < carry->count; i++) carry->values[i] = l.phi[i];
+  }
+}
+
 /* The loops over red axes from number `next` on. In the innermost one nothing is evaluated early, so that each value is
  * made where it is used. */
 static void reduce(Nest *n, Carry *carry, void *next) {
@@ -114,6 +135,8 @@ static void reduce(Nest *n, Carry *carry, void *next) {
     reduce_inner(n, carry);
   else if ((axis + 1 == end && s->order == ORDER_LANES) || (axis == s->par && s->order == ORDER_GROUPS))
     loop_lanes(n, axis, 1, carry, axis + 1 < end, reduce, after);
+  else if (axis + 1 == end && stage_in_pairs(s))
+    reduce_pairs(n, carry, axis);
   else {
     const uint64_t marked = bound_taps(n, axis);
     loop_axis(n, axis, carry, axis + 1 < end, reduce, after);

@@ -191,7 +191,7 @@ static void tile_nest(const Tile *t, const Variant *v, const Params *p, Nest *in
 
 /* Where the panel ends, at most at the axis' end. */
 static V panel_end(const Tile *t, Nest *in) {
-  return i64_min(in->e, nest_extent(in, in->stage->axes[in->stage->par]), e_i64(in->e, t->shape.limit));
+  return i64_min(in->e, nest_depth(in), e_i64(in->e, t->shape.limit));
 }
 
 /* A panel of these strides as an operand: as if it began at index 0 of its axes. */
@@ -211,7 +211,7 @@ static bool load_behind(const Nest *in, uint32_t load) {
 
 static void take_part(Nest *in, const Params *p) {
   Emit *e = in->e;
-  V extent = nest_extent(in, in->stage->axes[in->stage->par]);
+  V extent = nest_depth(in);
   in->red_from = p->from, in->red_to = p->to, in->sums = p->sums;
   in->first_part = LLVMBuildICmp(e->b, LLVMIntEQ, p->from, e_i64(e, 0), "");
   in->last_part = LLVMBuildICmp(e->b, LLVMIntSGE, p->to, extent, "");
@@ -271,13 +271,19 @@ static void tile_body(const Tile *t, const Variant *v) {
 static void fill_body(const Tile *t, const Variant *v) {
   Nest in;
   const Params p = read_params(t, t->n->e->function);
-  nest_init(&in, t->n->u, t->n->kernel, t->n->stage, LLVMGetParam(t->n->e->function, 0), p.operand, NULL);
+  const bool pairs = t->n->stage->pairs; /* they are made of the stage as it was */
+  const Stage *stage = pairs ? &t->n->kernel->stages.data[t->n->number] : t->n->stage;
+  nest_init(&in, t->n->u, t->n->kernel, stage, LLVMGetParam(t->n->e->function, 0), p.operand, NULL);
   in.in_tile = true;
   set_lanes(&in, v, p.lanes);
   take_given(t, &in, t->n->e->function, p.given);
   nest_want(&in, t->shape.packed);
   open_par_axes(&in, &p, false);
   V panel = p.panel;
+  if (pairs) {
+    pairs_fill(&in, t->shape.packed, panel, p.from, p.to);
+    return;
+  }
   if (t->shape.beyond) in.red_from = e_i64(in.e, 0), in.red_to = panel_end(t, &in);
   if (t->shape.parts) {
     const Affine at = panel_strides(in.stage, (int64_t)in.vectors * in.lanes, in.stage->lane);
@@ -347,16 +353,20 @@ void tile_fill_rows(Tile *t, V panel, V row, V rows, V from, V to) {
   const uint32_t load = (uint32_t)n->stage->exprs.data[t->shape.packed_rows].a;
   char name[40];
   snprintf(name, sizeof name, "pack%u", n->u->functions);
-  if (!t->pack_rows) t->pack_rows = pack_rows_function(n, load, &t->shape, name), n->u->functions++;
-  V source = e_gep(e, tile_panel_type(t, t->shape.packed_rows), nest_spot(n, load, 0, 0), row);
+  const Load *l = &n->stage->loads.data[load];
+  if (!t->pack_rows)
+    t->pack_rows = (n->stage->pairs ? pairs_rows_function : pack_rows_function)(n, load, &t->shape, name), n->u->functions++;
+  LLVMTypeRef type = memory_type(e, n->kernel->operand_type[l->operand]);
+  V source = e_gep(e, type, nest_spot(n, load, 0, 0), row);
   V depth;
   if (from) {
-    source = e_gep(e, tile_panel_type(t, t->shape.packed_rows), source,
-                   i64_mul(e, from, n->stage->loads.data[load].at.stride[n->stage->par]));
+    source = e_gep(e, type, source, i64_mul(e, from, l->at.stride[n->stage->par]));
     depth = LLVMBuildSub(e->b, to, from, "");
   } else {
-    depth = i64_min(e, nest_extent(n, n->stage->axes[n->stage->par]), e_i64(e, t->shape.limit));
+    depth = i64_min(e, nest_depth(n), e_i64(e, t->shape.limit));
   }
+  if (n->stage->pairs && n->stage->red == 1) /* single elements */
+    depth = i64_min(e, i64_mul(e, depth, 2), LLVMBuildSub(e->b, pairs_extent(n), from ? i64_mul(e, from, 2) : e_i64(e, 0), ""));
   call_function(e, t->pack_rows, (V[]){source, panel, rows, depth}, 4);
 }
 

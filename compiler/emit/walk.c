@@ -140,7 +140,7 @@ static void block_of_columns(Columns *c) {
   }
   Loop l;
   Columns part = *c;
-  V end = nest_extent(n, n->stage->axes[n->stage->par]), step = e_i64(e, c->t->shape.limit);
+  V end = nest_depth(n), step = e_i64(e, c->t->shape.limit);
   part.row = rows_of(n).from;
   e_loop_begin(e, &l, e_i64(e, 0), end, step, NULL, 0, true); /* a sum of nothing is 0, and is stored */
   part.from = l.i, part.to = i64_min(e, i64_add(e, l.i, step), end);

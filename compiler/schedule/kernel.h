@@ -59,6 +59,7 @@ typedef struct {
   Guard *guards;    /* in the schedule's arena */
   int32_t gather;   /* 1 + an I32 expression: a gathered coordinate, known to be in range; 0: none */
   int64_t gather_stride; /* elements for each step of it */
+  bool pairs;            /* of a stage in pairs (emit/bf16.c): two neighbours at once, 32 bits */
 } Load;
 
 /* Scalar expressions, evaluated at every point of the nest (lanes are the emitter's concern). In order: arguments
@@ -98,7 +99,8 @@ typedef enum {
 } Combine;
 
 typedef enum {
-  ORDER_SEQUENCE, /* red axes in order, outer to inner, one chain for each output: the lanes (if any) are outputs */
+  ORDER_SEQUENCE, /* red axes in order, outer to inner, one chain for each output: the lanes (if any) are outputs. Where a
+                     contraction is in pairs (stage_in_pairs), the innermost one goes 1, 0, 3, 2, 5, 4, .. */
   ORDER_LANES,    /* the innermost red axis runs in the logical lanes (16 for 4-byte, 8 for 8-byte types): element i of it
                      goes to lane i mod lanes, rows of lanes and outer red axes in order; then the tree 8+8, 4+4, 2+2, 1+1 */
   ORDER_GROUPS    /* the same with the outermost red axis in the lanes: for each lane its indices in order, inner axes in
@@ -131,7 +133,18 @@ typedef struct {
   bool pack;                     /* the lane operand is copied (transposed) panel by panel into scratch */
   bool swapped;                  /* before is the lane operand, before2 the row operand */
   const char *reason;            /* of the strategy, for the printed schedule */
+  bool pairs;                    /* made where code is: a point of the innermost red axis is a pair of them (emit/bf16.c) */
 } Stage;
+
+/* Is it a contraction of BF16 whose products are summed in pairs of neighbours, the second first? It is what processors do
+ * that have an instruction for it; others follow, so that their bits are the same but for denormals. */
+static inline bool stage_in_pairs(const Stage *s) {
+  if (s->combine != COMBINE_FMA || s->order != ORDER_SEQUENCE || !s->red || s->exprs.data[s->before].type != TYPE_BF16) return false;
+  for (uint32_t i = 0; i < s->loads.count; i++)
+    for (uint32_t g = 0; g < s->loads.data[i].guard_count; g++)
+      if (s->loads.data[i].guards[g].index.stride[s->par + s->red - 1]) return false;
+  return true;
+}
 
 /* The axis whose examples lie in groups in what the stage reads or writes, or -1. */
 static inline int stage_grouped_axis(const Stage *s) {

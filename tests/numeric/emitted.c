@@ -11,6 +11,7 @@
 
 #include "emit_run.h"
 #include "model_graph.h"
+#include "passes.h"
 #include "random_graph.h"
 #include "scheduled.h"
 
@@ -124,7 +125,17 @@ static void check_graph(const Graph *from, const InterpInput *input, double tole
   free_code(&c);
 }
 
-static void random_graphs(Type type, uint64_t from, uint64_t to, double tolerance) {
+/* The same of the graph whose contractions round their operands: so do both sides. A float beside the middle of two numbers of 8
+ * bits may become the one here and the other there. */
+static void check_rounded(const Graph *from, const InterpInput *input, double tolerance, uint64_t seed, bool permute) {
+  const PassOptions passes = {.bf16 = true};
+  Graph *rounded = passes_run(from, &passes);
+  check_graph(rounded, input, tolerance, seed, permute);
+  graph_free(rounded);
+}
+
+/* `bf16`: products of operands that are rounded. */
+static void random_graphs(Type type, bool bf16, uint64_t from, uint64_t to, double tolerance) {
   const char *only = getenv("SEED");
   if (only) from = to = strtoull(only, NULL, 10);
   int checked = 0;
@@ -136,17 +147,20 @@ static void random_graphs(Type type, uint64_t from, uint64_t to, double toleranc
     bool narrow = false;
     for (uint32_t id = 1; id < r.g->nodes.count; id++) narrow |= node_type(r.g, (Node){id}) == TYPE_F32;
     if (getenv("SHOW")) show(r.g);
-    if (!leaves_language(r.g)) check_graph(r.g, &input, narrow && tolerance < 1e-4 ? 1e-4 : tolerance, seed, seed % 8 == 0), checked++;
+    const double own = narrow && tolerance < 1e-4 ? 1e-4 : tolerance;
+    if (!leaves_language(r.g)) (bf16 ? check_rounded : check_graph)(r.g, &input, own, seed, seed % 8 == 0), checked++;
     random_graph_free(&r);
     session_free(&s);
   }
   assert_true(only || checked > 20);
 }
 
-static void test_random_f64(void **state) { random_graphs(TYPE_F64, 1, 120, 1e-10); }
-static void test_random_f32(void **state) { random_graphs(TYPE_F32, 201, 280, 1e-3); }
+static void test_random_f64(void **state) { random_graphs(TYPE_F64, false, 1, 120, 1e-10); }
+static void test_random_f32(void **state) { random_graphs(TYPE_F32, false, 201, 280, 1e-3); }
 
-static void classifier(Type type, const int64_t *sizes, uint32_t count, MgOptimizer kind, int64_t batch, double tolerance) {
+static void test_random_bf16(void **state) { random_graphs(TYPE_F32, true, 301, 380, 0.02); }
+
+static void classifier(Type type, bool bf16, const int64_t *sizes, uint32_t count, MgOptimizer kind, int64_t batch, double tolerance) {
   Session s = {0};
   Graph *g = mg_classifier(&s, type, sizes, count, kind);
   double *slots[RG_SLOTS] = {0};
@@ -162,22 +176,63 @@ static void classifier(Type type, const int64_t *sizes, uint32_t count, MgOptimi
     }
   }
   const InterpInput input = {.slots = (const double *const *)slots, .batch = {batch}, .step = 3, .steps = 10, .epoch = 1, .seed = 7, .draw = 3, .round_f32 = true};
-  check_graph(g, &input, tolerance, (uint64_t)batch, true);
+  (bf16 ? check_rounded : check_graph)(g, &input, tolerance, (uint64_t)batch, true);
   for (uint32_t i = 0; i < g->slots.count; i++) free(slots[i]);
   graph_free(g);
   session_free(&s);
 }
 
 static void test_classifiers(void **state) {
-  classifier(TYPE_F64, (int64_t[]){7, 5, 3}, 3, MG_MOMENTUM, 6, 1e-12);
-  classifier(TYPE_F64, (int64_t[]){33, 40, 17, 10}, 4, MG_ADAM, 37, 1e-12);
-  classifier(TYPE_F32, (int64_t[]){100, 65, 10}, 3, MG_MOMENTUM, 64, 1e-5);
-  classifier(TYPE_F32, (int64_t[]){64, 128, 48, 10}, 4, MG_ADAM, 50, 1e-4);
-  classifier(TYPE_F32, (int64_t[]){1, 1, 2}, 3, MG_MOMENTUM, 1, 1e-5);
-  classifier(TYPE_F32, (int64_t[]){2, 16, 1}, 3, MG_ADAM, 4, 1e-4);
+  classifier(TYPE_F64, false, (int64_t[]){7, 5, 3}, 3, MG_MOMENTUM, 6, 1e-12);
+  classifier(TYPE_F64, false, (int64_t[]){33, 40, 17, 10}, 4, MG_ADAM, 37, 1e-12);
+  classifier(TYPE_F32, false, (int64_t[]){100, 65, 10}, 3, MG_MOMENTUM, 64, 1e-5);
+  classifier(TYPE_F32, false, (int64_t[]){64, 128, 48, 10}, 4, MG_ADAM, 50, 1e-4);
+  classifier(TYPE_F32, false, (int64_t[]){1, 1, 2}, 3, MG_MOMENTUM, 1, 1e-5);
+  classifier(TYPE_F32, false, (int64_t[]){2, 16, 1}, 3, MG_ADAM, 4, 1e-4);
+}
+
+static void test_classifiers_bf16(void **state) {
+  classifier(TYPE_F32, true, (int64_t[]){100, 65, 10}, 3, MG_MOMENTUM, 64, 2e-3);
+  classifier(TYPE_F32, true, (int64_t[]){64, 128, 48, 10}, 4, MG_MOMENTUM, 50, 2e-3);
+  classifier(TYPE_F32, true, (int64_t[]){1, 1, 2}, 3, MG_MOMENTUM, 1, 2e-3);
+  classifier(TYPE_F32, true, (int64_t[]){2, 16, 1}, 3, MG_MOMENTUM, 4, 2e-3);
+}
+
+/* One product of numbers that were given: no rounding is in doubt. Along either axis of either operand, of odd and even extents, of
+ * matrices and of vectors. */
+static void product(uint32_t mode, int64_t m, int64_t n, int64_t k) {
+  Session s = {0};
+  Graph *g = graph_new(&s, TYPE_F32);
+  const int64_t red[2] = {mode & 1 ? 0 : 1, mode & 2 ? 1 : 0};
+  double *slots[2];
+  uint32_t state = (uint32_t)(m + 100 * n + 10000 * k);
+  for (int side = 0; side < 2; side++) {
+    Dims d = {.rank = 2};
+    d.dims[red[side]] = k, d.dims[1 - red[side]] = side ? n : m;
+    graph_add_slot(g, (Slot){.kind = SLOT_PARAM, .name = side ? "b" : "a", .type = TYPE_F32, .shape = shape_of(g, &d)});
+    slots[side] = mem_zero((size_t)(k * (side ? n : m)) + 1, sizeof(double));
+    for (int64_t i = 0; i < k * (side ? n : m); i++) {
+      state = state * 1664525u + 1013904223u;
+      slots[side][i] = (double)((float)(state >> 8) * 0x1p-24f - 0.5f) * (i % 11 ? 1 : 0x1p-120);
+    }
+  }
+  const Node made = build_contract(g, build_slot(g, 0), build_slot(g, 1), 0, NULL, NULL, 1, &red[0], &red[1]);
+  graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "c", .node = made});
+  const InterpInput input = {.slots = (const double *const *)slots, .round_f32 = true};
+  check_rounded(g, &input, 1e-6, 1000 * mode + (uint64_t)k, true);
+  free(slots[0]), free(slots[1]);
+  graph_free(g);
+  session_free(&s);
+}
+
+static void test_products_bf16(void **state) {
+  static const int64_t sizes[][3] = {{40, 70, 33}, {17, 64, 32}, {1, 20, 30}, {20, 1, 31}, {5, 6, 1}, {9, 33, 2}};
+  for (uint32_t mode = 0; mode < 4; mode++)
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) product(mode, sizes[i][0], sizes[i][1], sizes[i][2]);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_classifiers), cmocka_unit_test(test_random_f64), cmocka_unit_test(test_random_f32)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_classifiers), cmocka_unit_test(test_random_f64), cmocka_unit_test(test_random_f32),
+                                     cmocka_unit_test(test_products_bf16), cmocka_unit_test(test_classifiers_bf16), cmocka_unit_test(test_random_bf16)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -204,8 +204,10 @@ static void check_finite(const Graph *g, const Outcome *r) {
 static void check_passes(Evaluation *e, const Graph *g, const InterpInput *input, const Outcome *want, uint64_t seed, bool each) {
   static const char *const names[] = {
 #define PASS(name, function, purpose) #name,
+#define PASS_WHERE(name, function, option, purpose)
 #include "passes.def"
 #undef PASS
+#undef PASS_WHERE
       "all"};
   const size_t count = sizeof names / sizeof *names;
   for (size_t i = 0; i < count; i++) {

@@ -12,7 +12,7 @@ typedef struct {
   int m, n, k; /* extents; BATCH(0) allowed */
   int64_t batch;
   char mode; /* 'n': A B, 't': A^T B, 'T': A B^T */
-  Type type;
+  Type type; /* of the operands */
   bool update; /* w -= 0.5 (v = 0.9 v + c), in place, instead of relu(c + b) */
   uint32_t unit;
 } Product;
@@ -21,12 +21,12 @@ static int stride_of(int extent) { return extent < 0 ? BATCH_STRIDE(-1 - extent,
 
 /* C[m, n] = sum over k; A and B stored as the mode says. */
 static void build_product(Build *b, const Product *p) {
-  const Type type = p->type;
+  const Type type = contraction_type(p->type);
   kb_open(b);
   b->batch[0] = p->batch;
   const bool across = p->mode == 't', down = p->mode == 'T';
-  const uint32_t a = across ? kb_buffer(b, type, 2, p->k, p->m) : kb_buffer(b, type, 2, p->m, p->k);
-  const uint32_t w = down ? kb_buffer(b, type, 2, p->n, p->k) : kb_buffer(b, type, 2, p->k, p->n);
+  const uint32_t a = across ? kb_buffer(b, p->type, 2, p->k, p->m) : kb_buffer(b, p->type, 2, p->m, p->k);
+  const uint32_t w = down ? kb_buffer(b, p->type, 2, p->n, p->k) : kb_buffer(b, p->type, 2, p->k, p->n);
   const uint32_t c = kb_buffer(b, type, 2, p->m, p->n), bias = kb_buffer(b, type, 1, p->n),
                  v = kb_buffer(b, type, 2, p->m, p->n);
   Kernel *k = kb_kernel(b, 0, 0);
@@ -78,6 +78,29 @@ static void test_products(void **state) {
       check_product((Product){7, 10, 20, 0, *mode, TYPE_F32, update, 1});
       check_product((Product){1, 100, 3, 0, *mode, TYPE_F64, update, 1});
     }
+}
+
+/* Operands of 8 bits: where the processor has an instruction for pairs of them and where not, the same bits. Odd depths, of
+ * one panel and of several, known and not. */
+static void test_pairs(void **state) {
+  for (const char *mode = "ntT"; *mode; mode++)
+    for (int update = 0; update < 2; update++) {
+      check_product((Product){13, 37, 9, 0, *mode, TYPE_BF16, update, 4});
+      check_product((Product){16, 48, 8, 0, *mode, TYPE_BF16, update, 8});
+      check_product((Product){29, 70, 34, 0, *mode, TYPE_BF16, update, 1});
+      check_product((Product){9, 20, 1, 0, *mode, TYPE_BF16, update, 1});
+    }
+  check_product((Product){BATCH(0), 20, 6, 11, 'n', TYPE_BF16, false, 4});
+  check_product((Product){BATCH(0), 20, 16, 11, 'T', TYPE_BF16, false, 4});
+  check_product((Product){BATCH(0), 20, 6, 0, 'n', TYPE_BF16, false, 4});
+  check_product((Product){18, 20, BATCH(0), 11, 't', TYPE_BF16, true, 4});
+  check_product((Product){18, 20, BATCH(0), 0, 't', TYPE_BF16, true, 4});
+  check_product((Product){18, 20, BATCH(0), 12, 't', TYPE_BF16, false, 4});
+  check_product((Product){6, BATCH(0), 6, 21, 'n', TYPE_BF16, false, 1});
+  check_product((Product){30, 140, BATCH(0), 4201, 't', TYPE_BF16, true, 8});
+  check_product((Product){40, 70, 5000, 0, 'n', TYPE_BF16, false, 4});
+  check_product((Product){40, 70, 5001, 0, 't', TYPE_BF16, false, 4});
+  check_product((Product){100, 300, 258, 0, 't', TYPE_BF16, true, 4});
 }
 
 static void test_batches(void **state) {
@@ -286,7 +309,7 @@ static void test_other_processor(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_products),  cmocka_unit_test(test_batches),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_products),  cmocka_unit_test(test_pairs), cmocka_unit_test(test_batches),
                                      cmocka_unit_test(test_blocks),    cmocka_unit_test(test_many_axes),
                                      cmocka_unit_test(test_in_block), cmocka_unit_test(test_window),
                                      cmocka_unit_test(test_rows_of_two_axes), cmocka_unit_test(test_computed_operand),

@@ -153,7 +153,7 @@ static const char *const faults[][2] = {
     {"out value \"\\y\" %1", "line 6: expected `\\\"`, `\\\\` or `\\x` and two digits"},
     {"slot 2 other \"z\" f32 []", "line 6: expected the kind of the slot"},
     {"slot 3 input \"z\" f32 []", "line 6: slots must be numbered from 0 on"},
-    {"slot 2 input \"z\" f16 []", "line 6: expected a type: f32, f64, i32 or bool"},
+    {"slot 2 input \"z\" f16 []", "line 6: expected a type: f32, f64, i32, bool or bf16"},
     {"slot 2 input \"z\" f32 [batch7]", "line 6: the number is out of range"},
     {"slot 2 input \"z\" f32 [1, 1, 1, 1, 1, 1, 1, 1, 1]", "line 6: too many axes"},
     {"slot 2 input \"z\" f32 [4294967296, 4294967296]", "line 6: the shape is too large"},
