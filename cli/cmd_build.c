@@ -86,7 +86,7 @@ static bool read_target(Build *b) {
 }
 
 static bool read_cpu(Build *b) {
-  static const char *const x86[] = {"x86-64-v4", "x86-64-v3", "x86-64-v2"};
+  static const char *const x86[] = {"x86-64-v4-bf16", "x86-64-v4", "x86-64-v3", "x86-64-v2"};
   GradcLevel level;
   const char *arch = NULL, *cpu = b->options->cpu;
   compile_knows(NULL, &level, &arch);
@@ -97,8 +97,9 @@ static bool read_cpu(Build *b) {
     return false;
   }
   if (!strcmp(cpu, "portable")) {
-    b->cpu_count = x86_64 ? 3 : 1;
-    for (unsigned i = 0; i < b->cpu_count; i++) b->cpus[i] = x86_64 ? x86[i] : b->arch;
+    const unsigned first = !b->options->dtype || strcmp(b->options->dtype, "bf16");
+    b->cpu_count = x86_64 ? 4 - first : 1;
+    for (unsigned i = 0; i < b->cpu_count; i++) b->cpus[i] = x86_64 ? x86[first + i] : b->arch;
   } else {
     b->cpu_count = 1;
     b->cpus[0] = cpu;

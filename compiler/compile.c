@@ -421,7 +421,8 @@ Object compiled_object(const Compiled *c, unsigned entries, const ObjectNames *n
   const char *arch;
   GradcLevel level = GRADC_LEVEL_ANY;
   emit_knows(&options, &level, &arch);
-  program.level = level;
+  const bool own = !options.cpu || !strcmp(options.cpu, "native"); /* then f32 code has no use for what the processor has for bf16 */
+  program.level = level == GRADC_LEVEL_X86_V4_BF16 && own && !c->options.bf16 ? GRADC_LEVEL_X86_V4 : level;
   EmitModel model = {.program = &program, .symbol = names->symbol, .function = names->function, .shared = names->shared,
                      .has_shared = names->has_shared};
   for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++) {

@@ -108,7 +108,10 @@ typedef struct {
 typedef struct { const char *key, *value; } GradcPair;
 
 /* What a processor must have to run the code. */
-typedef enum { GRADC_LEVEL_ANY, GRADC_LEVEL_X86_V2, GRADC_LEVEL_X86_V3, GRADC_LEVEL_X86_V4 } GradcLevel;
+typedef enum {
+  GRADC_LEVEL_ANY, GRADC_LEVEL_X86_V2, GRADC_LEVEL_X86_V3, GRADC_LEVEL_X86_V4,
+  GRADC_LEVEL_X86_V4_BF16 /* and AVX512-BF16 */
+} GradcLevel;
 
 typedef struct GradcProgram {
   uint32_t abi;                  /* GRADC_ABI_VERSION: stays the first field in every version */

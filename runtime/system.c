@@ -86,7 +86,9 @@ GradcLevel gradc_processor_level(void) {
   if (!__get_cpuid(1, &a, &b, &c, &d) || (c & V2) != V2) return GRADC_LEVEL_ANY;
   if ((c & AVX) != AVX || (saved_registers() & 6) != 6) return GRADC_LEVEL_X86_V2;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & avx2) != avx2) return GRADC_LEVEL_X86_V2;
-  return (b & more) == more && (saved_registers() & 0xe6) == 0xe6 ? GRADC_LEVEL_X86_V4 : GRADC_LEVEL_X86_V3;
+  if ((b & more) != more || (saved_registers() & 0xe6) != 0xe6) return GRADC_LEVEL_X86_V3;
+  const bool bf16 = __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 5 & 1;
+  return bf16 ? GRADC_LEVEL_X86_V4_BF16 : GRADC_LEVEL_X86_V4;
 }
 #else
 GradcLevel gradc_processor_level(void) { return GRADC_LEVEL_ANY; }

@@ -155,7 +155,7 @@ bool emit_knows(const EmitOptions *options, GradcLevel *level, const char **arch
   if (known) {
     const bool x86 = !strncmp(target.triple, "x86_64", 6);
     *arch = x86 ? "x86_64" : !strncmp(target.triple, "wasm", 4) ? "wasm32" : "aarch64";
-    *level = !x86 ? GRADC_LEVEL_ANY : !target.has_fma ? GRADC_LEVEL_X86_V2 : target.vector_bytes == 64 ? GRADC_LEVEL_X86_V4 : GRADC_LEVEL_X86_V3;
+    *level = !x86 ? GRADC_LEVEL_ANY : !target.has_fma ? GRADC_LEVEL_X86_V2 : target.vector_bytes < 64 ? GRADC_LEVEL_X86_V3 : target.has_dot ? GRADC_LEVEL_X86_V4_BF16 : GRADC_LEVEL_X86_V4;
   }
   arena_free(&arena);
   return known;

@@ -144,7 +144,7 @@ bool target_named(Target *target, Arena *arena, const char *name) {
 }
 
 const char *target_names(void) {
-  return "native, x86-64-v4, x86-64-v3, x86-64-v2, aarch64, wasm32";
+  return "native, x86-64-v4-bf16, x86-64-v4, x86-64-v3, x86-64-v2, aarch64, wasm32";
 }
 
 bool target_runs_here(const Target *target) {
@@ -152,7 +152,8 @@ bool target_runs_here(const Target *target) {
   char *features = LLVMGetHostCPUFeatures();
   unsigned best = host_level(features);
   LLVMDisposeMessage(features);
-  return !strncmp(target->triple, HOST_ARCH, strlen(HOST_ARCH)) && target->vector_bytes <= levels[best].vector_bytes;
+  return !strncmp(target->triple, HOST_ARCH, strlen(HOST_ARCH)) && target->vector_bytes <= levels[best].vector_bytes &&
+         (!target->has_dot || own_dot());
 }
 
 static void set_types(Emit *e) {

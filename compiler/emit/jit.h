@@ -7,7 +7,7 @@
 #include "load.h"
 
 /* Fills `target`, its texts in `arena`. `name`: NULL or "native" for this machine; "x86-64-v2", "x86-64-v3",
- * "x86-64-v4"; "aarch64". False for any other name. A level of the host's own architecture runs here if the processor
+ * "x86-64-v4", "x86-64-v4-bf16"; "aarch64". False for any other name. A level of the host's own architecture runs here if the processor
  * has it, so that "x86-64-v3" gives AVX2 code on a machine with AVX-512. */
 bool target_named(Target *target, Arena *arena, const char *name);
 bool target_host(Target *target, Arena *arena);

@@ -249,7 +249,7 @@ static void test_text(void **state) {
 
 /* What the schedule is told of the machine, without LLVM, is what LLVM emits for. */
 static void test_vectors(void **state) {
-  static const char *const names[] = {NULL, "native", "x86-64-v4", "x86-64-v3", "x86-64-v2", "aarch64"};
+  static const char *const names[] = {NULL, "native", "x86-64-v4-bf16", "x86-64-v4", "x86-64-v3", "x86-64-v2", "aarch64"};
   Arena arena = {0};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     Target full = {0}, bare = {0};
@@ -257,6 +257,7 @@ static void test_vectors(void **state) {
     assert_int_equal(full.vector_bytes, bare.vector_bytes);
     assert_int_equal(full.vector_registers, bare.vector_registers);
     assert_int_equal(full.has_fma, bare.has_fma);
+    assert_int_equal(full.has_dot, bare.has_dot);
   }
   Target none;
   assert_false(target_vectors(&none, "pentium"));
