@@ -12,5 +12,6 @@ package weights --weights wine.safetensors
 package npz --weights wine.npz
 package small --weights wine.safetensors --inference --max-batch 7
 package double --dtype f64 --weights wine.safetensors --cpu portable
+package rounded --dtype bf16 --weights wine.safetensors --cpu portable
 [ "$(stat -c %s small/wine/wine.so)" -lt "$(stat -c %s weights/wine/wine.so)" ] || fail "--inference is not smaller"
 "$python" -W error "$here/options.py"
