@@ -7,18 +7,55 @@
 #include "nest.h"
 
 typedef struct {
-  Nest *nests;
-  uint32_t count;
+  Nest *nests;         /* [row][stage] */
+  uint32_t count, all; /* stages; nests */
+  unsigned rows;       /* rows at once, neighbours along `along` */
+  int along;           /* a block axis, or -1 */
 } Nests;
 
-/* Opens in all other stages the axis that the first stage has just opened, evaluates, and closes. */
+#define ROW_LANES 64 /* longer rows have enough to do in themselves */
+
+/* The stages of a row wait for each other: for a sum, its tree, a root, a quotient. So several rows go side by side. */
+static void choose_rows(Nests *s, const Kernel *k) {
+  const Stage *first = &k->stages.data[0];
+  s->rows = 1, s->along = -1;
+  int64_t longest = 0;
+  bool sums = false;
+  for (uint32_t i = 0; i < k->stages.count; i++) {
+    const Stage *t = &k->stages.data[i];
+    if (t->lane < k->block) return;
+    const Extent lanes = t->axes[t->lane];
+    if (lanes.batch >= 0) return;
+    longest = lanes.count > longest ? lanes.count : longest;
+    sums |= t->combine != COMBINE_NONE;
+  }
+  const int axis = k->block - 1; /* not the one that is cut */
+  if (axis < 1 || !sums || longest > ROW_LANES || first->axes[axis].batch >= 0 || first->axes[axis].count % 2) return;
+  s->along = axis, s->rows = first->axes[axis].count % 4 ? 2 : 4;
+}
+
+/* Opens in all other nests the axis that the first one has just opened, evaluates, and closes. */
 static void open_others(Nests *s, unsigned axis) {
-  for (uint32_t i = 1; i < s->count; i++) {
+  for (uint32_t i = 1; i < s->all; i++) {
     Nest *n = &s->nests[i];
     n->vectors = s->nests->vectors;
     memcpy(n->mask, s->nests->mask, sizeof n->mask), memcpy(n->mask_count, s->nests->mask_count, sizeof n->mask_count);
-    nest_open(n, axis, s->nests->index[axis], true);
+    const int64_t row = (int)axis == s->along ? i / s->count : 0;
+    nest_open(n, axis, i64_add(n->e, s->nests->index[axis], e_i64(n->e, row)), true);
   }
+}
+
+static void block_loops(Nest *first, Carry *carry, void *data);
+
+static void rows_at_once(Nests *s, Carry *carry) {
+  Nest *first = s->nests;
+  const Range r = range_axis(first, (unsigned)s->along);
+  Loop l;
+  e_loop_begin(first->e, &l, r.from, r.to, e_i64(first->e, s->rows), NULL, 0, true);
+  nest_open(first, (unsigned)s->along, l.i, true);
+  block_loops(first, carry, s);
+  nest_close(first);
+  e_loop_end(first->e, &l, NULL);
 }
 
 /* Block axes that are not open yet, one after the other, the one in the lanes last; then the stages. */
@@ -28,14 +65,16 @@ static void block_loops(Nest *first, Carry *carry, void *data) {
   if (first->level) open_others(s, first->axis_at[first->level]);
   unsigned axis = 0;
   while (axis < block && (first->open & AXIS_BIT(axis) || (int)axis == first->lane)) axis++;
-  if (axis < block) {
+  if (axis < block && (int)axis == s->along) {
+    rows_at_once(s, carry);
+  } else if (axis < block) {
     loop_axis(first, axis, carry, true, block_loops, s);
   } else if (first->lane >= 0 && first->lane < (int)block && !(first->open & AXIS_BIT(first->lane))) {
     loop_lanes(first, (unsigned)first->lane, 1, carry, true, block_loops, s);
   } else {
-    for (uint32_t i = 0; i < s->count; i++) stage_emit(&s->nests[i]);
+    for (uint32_t i = 0; i < s->all; i++) stage_emit(&s->nests[i % s->rows * s->count + i / s->rows]);
   }
-  for (uint32_t i = 1; first->level && i < s->count; i++) nest_close(&s->nests[i]);
+  for (uint32_t i = 1; first->level && i < s->all; i++) nest_close(&s->nests[i]);
 }
 
 bool kernel_distinct(const Schedule *s, uint32_t kernel) {
@@ -63,21 +102,24 @@ static void load_operands(Emit *e, const Kernel *k, V table, V record, V *operan
 static void kernel_body(Unit *u, uint32_t number, V f) {
   const Kernel *k = &u->schedule->kernels.data[number];
   V operand[KERNEL_MAX_OPERANDS];
-  Nests s = {ARENA_ARRAY(&u->arena, Nest, k->stages.count), k->stages.count};
-  V **results = ARENA_ARRAY(&u->arena, V *, k->stages.count);
+  Nests s = {.count = k->stages.count};
   Carry none = {NULL, 0};
   load_operands(u->e, k, LLVMGetParam(f, 1), LLVMGetParam(f, 2), operand);
   const bool distinct = kernel_distinct(u->schedule, number);
-  for (uint32_t i = 0; i < s.count; i++) {
+  choose_rows(&s, k);
+  s.all = s.count * s.rows, s.nests = ARENA_ARRAY(&u->arena, Nest, s.all);
+  V **results = ARENA_ARRAY(&u->arena, V *, s.all);
+  for (uint32_t i = 0; i < s.all; i++) {
     Nest *n = &s.nests[i];
-    nest_init(n, u, k, pairs_stage(&u->e->target, k, &k->stages.data[i], &u->arena), LLVMGetParam(f, 0), operand, NULL);
+    const Stage *stage = pairs_stage(&u->e->target, k, &k->stages.data[i % s.count], &u->arena);
+    nest_init(n, u, k, stage, LLVMGetParam(f, 0), operand, NULL);
     n->from = LLVMGetParam(f, 3), n->to = LLVMGetParam(f, 4), n->scratch = LLVMGetParam(f, 5);
-    n->distinct = distinct, n->number = i, n->result = results;
-    results[i] = ARENA_ARRAY(&u->arena, V, k->stages.data[i].exprs.count + 1);
+    n->distinct = distinct, n->number = i % s.count, n->result = results + i / s.count * s.count;
+    results[i] = ARENA_ARRAY(&u->arena, V, k->stages.data[i % s.count].exprs.count + 1);
     stage_wants(n);
     nest_hoist(n);
   }
-  if (s.count) block_loops(s.nests, &none, &s);
+  if (s.all) block_loops(s.nests, &none, &s);
 }
 
 /* Within one object a kernel is "kernel3"; where another object calls it, the entry's name stands before. */

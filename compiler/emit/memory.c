@@ -12,7 +12,7 @@ static bool has_masks(const Nest *n, Type type) {
 static V zeros(Nest *n) {
   Unit *u = n->u;
   if (u->zeros) return u->zeros;
-  LLVMTypeRef block = LLVMArrayType2(n->e->i8, 128);
+  LLVMTypeRef block = LLVMArrayType2(n->e->i8, 256);
   u->zeros = LLVMAddGlobal(n->e->module, block, "zeros");
   LLVMSetInitializer(u->zeros, LLVMConstNull(block));
   LLVMSetGlobalConstant(u->zeros, true), LLVMSetLinkage(u->zeros, LLVMInternalLinkage), LLVMSetAlignment(u->zeros, 64);
@@ -28,7 +28,7 @@ static V stack_vector(Nest *n) {
     LLVMPositionBuilderBefore(e->b, first);
   else
     LLVMPositionBuilderAtEnd(e->b, entry);
-  V slot = LLVMBuildAlloca(e->b, LLVMArrayType2(e->i8, 128), "");
+  V slot = LLVMBuildAlloca(e->b, LLVMArrayType2(e->i8, 256), "");
   LLVMSetAlignment(slot, 64);
   LLVMPositionBuilderAtEnd(e->b, here);
   return slot;

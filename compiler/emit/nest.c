@@ -229,6 +229,22 @@ static void find_groups(Nest *n) {
   n->whole &= n->grouped;
 }
 
+/* A chain of many operations waits for itself: several vectors at once are several chains. Where the lanes of a map come
+ * in whole runs of 2 or 4 vectors, and a vector is one register, each such run is one vector of more lanes. */
+static unsigned chains_of(const Target *t, const Kernel *k, const Stage *s) {
+  const unsigned lanes = stage_lanes(k, s);
+  if (s->combine != COMBINE_NONE || s->lane < k->block || s->lane >= s->par || t->vector_bytes < 64) return 1;
+  if (s->axes[s->lane].batch >= 0 || (s->lane == 0 && k->cut == CUT_FIRST) || stage_grouped_axis(s) >= 0) return 1;
+  unsigned costly = 0;
+  for (uint32_t i = 0; i < s->exprs.count; i++) {
+    const Expr *x = &s->exprs.data[i];
+    if (x->type == TYPE_F64) return 1;
+    costly += x->kind == X_PRIM && prim_is((Prim)x->prim, K_COSTLY);
+  }
+  const int64_t columns = s->axes[s->lane].count;
+  return !costly || columns % (2 * lanes) ? 1 : costly > 1 || columns % (4 * lanes) ? 2 : 4;
+}
+
 void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const V *operand, const NestRows *rows) {
   static const NestRows one = {1, NULL, NULL, NULL, -1};
   if (!rows) rows = &one;
@@ -239,7 +255,7 @@ void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const
   if (s->combine != COMBINE_NONE && s->order == ORDER_LANES) n->lane = s->par + s->red - 1;
   if (s->combine != COMBINE_NONE && s->order == ORDER_GROUPS) n->lane = s->par;
   n->row = s->row, n->row_outer = s->row_outer;
-  n->lanes = n->lane < 0 ? 1 : stage_lanes(k, s);
+  n->lanes = n->lane < 0 ? 1 : stage_lanes(k, s) * chains_of(&u->e->target, k, s);
   n->panel = -1;
   n->rows = rows->count, n->vectors = 1, n->row_count = rows->existing;
   if (rows->offset) memcpy(n->row_offset, rows->offset, sizeof(V) * rows->count);

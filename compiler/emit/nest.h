@@ -242,6 +242,9 @@ V pack_function(Nest *n, int32_t expr, const char *name);
 V pack_rows_function(Nest *n, uint32_t load, const TileShape *shape, const char *name);
 /* The lane operand's panel by evaluation, at the nest's open par axes. */
 void pack_fill(Nest *n, int32_t expr, V panel);
+/* A map that stores one value as it is, read along another axis than it is stored along. */
+bool turn_fits(const Nest *n);
+void turn_emit(Nest *n);
 
 /* walk.c: a contraction whose tile is a function of its own. */
 bool tile_fits(const Nest *n); /* and this nest is not in that function already */

@@ -1,6 +1,6 @@
 /* pack.c: a panel of the lane operand: [k][vectors of lanes], k running over all red axes. Lanes that lie along a red
  * axis in memory are transposed in blocks of 4 by 4, four of them side by side where there are as many lanes; anything
- * else is evaluated lane by lane. */
+ * else is evaluated lane by lane. And stages that do nothing but turn an array go by blocks of 4 by 4. */
 #include "nest.h"
 
 typedef struct {
@@ -244,4 +244,103 @@ void pack_fill(Nest *n, int32_t expr, V panel) {
   Filling f = {expr, panel};
   Carry none = {NULL, 0};
   fill_axes(n, &none, &f);
+}
+
+/* ---- a stage that turns an array ---- */
+
+/* A value that is read along one axis and stored along another one, the lanes. */
+typedef struct {
+  Nest *n;
+  LLVMTypeRef type;
+  unsigned align, turned, lane; /* axes */
+  V source, target;             /* at index 0 of both */
+  int64_t apart, rows;          /* elements: from lane to lane in the source, from one turned index to the next in the target */
+} Turning;
+
+/* The load that the stage stores as it is, turned; *axis: along which it adjoins. NULL: the stage is another one. */
+static const Load *turned_load(const Nest *n, unsigned *axis) {
+  const Stage *s = n->stage;
+  if (s->combine != COMBINE_NONE || n->kernel->block || s->stores.count != 1 || s->loads.count != 1 || s->lane < 0 || n->grouped)
+    return NULL;
+  const Store *to = &s->stores.data[0];
+  const Expr *x = &s->exprs.data[to->value];
+  if (x->kind != X_LOAD || (x->type != TYPE_F32 && x->type != TYPE_F64) || to->gather) return NULL;
+  const Load *l = &s->loads.data[x->a];
+  if (l->guard_count || l->gather || l->at.batch[s->lane] >= 0 || to->at.batch[s->lane] >= 0) return NULL;
+  if (to->at.stride[s->lane] != 1 || l->at.stride[s->lane] == 1 || !l->at.stride[s->lane]) return NULL;
+  for (unsigned i = 0; i < s->par; i++)
+    if ((int)i != s->lane && l->at.stride[i] == 1 && l->at.batch[i] < 0 && to->at.batch[i] < 0) {
+      *axis = i;
+      return l;
+    }
+  return NULL;
+}
+
+bool turn_fits(const Nest *n) {
+  unsigned axis;
+  return turned_load(n, &axis) != NULL;
+}
+
+/* `wide` indices of the turned axis from k on, of four lanes from j on. */
+static void turn_block(const Turning *t, V k, V j, unsigned wide) {
+  Emit *e = t->n->e;
+  LLVMTypeRef four = e_vector(e, t->type, 4);
+  V from = e_gep(e, t->type, e_gep(e, t->type, t->source, k), i64_mul(e, j, t->apart));
+  V to = e_gep(e, t->type, e_gep(e, t->type, t->target, j), i64_mul(e, k, t->rows));
+  for (unsigned part = 0; part < wide; part += 4) {
+    V r[4];
+    for (unsigned i = 0; i < 4; i++) r[i] = e_load(e, four, e_gep(e, t->type, from, e_i64(e, i * t->apart + part)), t->align);
+    transpose4(e, r, 1);
+    for (unsigned i = 0; i < 4; i++) e_store(e, r[i], e_gep(e, t->type, to, e_i64(e, (part + i) * t->rows)), t->align);
+  }
+}
+
+/* By `wide` of the turned axis and four lanes, or, where wide is 1, one by one. */
+static void turn_range(const Turning *t, V k_from, V k_to, V j_from, V j_to, unsigned wide) {
+  Emit *e = t->n->e;
+  Loop k, j;
+  e_loop_begin(e, &k, k_from, k_to, e_i64(e, wide), NULL, 0, false);
+  e_loop_begin(e, &j, j_from, j_to, e_i64(e, wide > 1 ? 4 : 1), NULL, 0, false);
+  if (wide > 1) {
+    turn_block(t, k.i, j.i, wide);
+  } else {
+    V x = e_load(e, t->type, e_gep(e, t->type, e_gep(e, t->type, t->source, k.i), i64_mul(e, j.i, t->apart)), t->align);
+    e_store(e, x, e_gep(e, t->type, e_gep(e, t->type, t->target, j.i), i64_mul(e, k.i, t->rows)), t->align);
+  }
+  e_loop_end(e, &j, NULL);
+  e_loop_end(e, &k, NULL);
+}
+
+static V whole_steps(Emit *e, V from, V to, int64_t step) {
+  return i64_add(e, from, LLVMBuildAnd(e->b, LLVMBuildSub(e->b, to, from, ""), e_i64(e, -step), ""));
+}
+
+/* 16 of the turned axis fill a line of memory; what is left goes by 4, then one by one. */
+static void turn_axes(Nest *n, Carry *carry, void *data) {
+  Turning *t = data;
+  const Stage *s = n->stage;
+  unsigned axis = 0;
+  while (axis < s->par && (n->open & AXIS_BIT(axis) || axis == t->turned || axis == t->lane)) axis++;
+  if (axis < s->par) {
+    loop_axis(n, axis, carry, false, turn_axes, data);
+    return;
+  }
+  Emit *e = n->e;
+  const Range k = range_axis(n, t->turned), j = range_axis(n, t->lane);
+  t->source = nest_spot(n, (uint32_t)s->exprs.data[s->stores.data[0].value].a, 0, 0), t->target = nest_spot(n, n->first_store, 0, 0);
+  V lines = whole_steps(e, k.from, k.to, 16), fours = whole_steps(e, lines, k.to, 4), lanes = whole_steps(e, j.from, j.to, 4);
+  turn_range(t, k.from, lines, j.from, lanes, 16);
+  turn_range(t, lines, fours, j.from, lanes, 4);
+  turn_range(t, k.from, fours, lanes, j.to, 1);
+  turn_range(t, fours, k.to, j.from, j.to, 1);
+}
+
+void turn_emit(Nest *n) {
+  Turning t = {.n = n, .lane = (unsigned)n->stage->lane};
+  const Load *l = turned_load(n, &t.turned);
+  const Type type = n->stage->exprs.data[n->stage->stores.data[0].value].type;
+  Carry none = {NULL, 0};
+  t.type = expr_type(n->e, type), t.align = type_bytes(type);
+  t.apart = l->at.stride[t.lane], t.rows = n->stage->stores.data[0].at.stride[t.turned];
+  turn_axes(n, &none, &t);
 }

@@ -278,6 +278,8 @@ void stage_emit(Nest *n) {
   choose_width(n);
   if (tile_fits(n))
     tile_emit(n);
+  else if (turn_fits(n))
+    turn_emit(n);
   else
     par_loops(n, &none, (void *)(uintptr_t)n->kernel->block);
   nest_close(n);

@@ -51,6 +51,50 @@ static void test_maps(void **state) {
   map_case(4, BATCH(0), 3, TYPE_I32, 1);
 }
 
+/* y[l, i, j] = x[l, j, i], whole blocks of lines and lanes and what is left of them; the first axis cut. */
+static void turn_case(int layers, int rows, int columns, int64_t batch, Type type, uint32_t unit) {
+  Build b;
+  kb_open(&b);
+  b.batch[0] = batch;
+  const uint32_t x = kb_buffer(&b, type, 3, layers, columns, rows), y = kb_buffer(&b, type, 3, layers, rows, columns);
+  const int size = rows * columns;
+  const bool flat = layers == 1; /* rows are cut then */
+  Kernel *k = kb_kernel(&b, 0, 0);
+  k->cut_unit = unit;
+  Stage *t = flat ? kb_stage(k, 2, 0, rows, columns) : kb_stage(k, 3, 0, layers, rows, columns);
+  t->lane = flat ? 1 : 2;
+  const Affine from = flat ? kb_affine(0, 2, 1, rows) : kb_affine(0, 3, size, 1, rows);
+  const Affine to = flat ? kb_affine(0, 2, columns, 1) : kb_affine(0, 3, size, columns, 1);
+  kb_store(k, t, y, to, kb_load(&b, t, x, from), false);
+  check_all(&b, 0);
+  kb_close(&b);
+}
+
+static void test_turned(void **state) {
+  turn_case(1, 64, 32, 0, TYPE_F32, 4);
+  turn_case(1, 23, 37, 0, TYPE_F32, 4);
+  turn_case(1, 3, 2, 0, TYPE_F64, 1);
+  turn_case(3, 21, 6, 0, TYPE_F64, 1);
+  turn_case(BATCH(0), 16, 17, 5, TYPE_F32, 4);
+}
+
+/* Maps of costly functions go by several vectors where the lanes are as many. */
+static void test_costly_maps(void **state) {
+  for (int columns = 16; columns <= 192; columns += columns < 64 ? 16 : 32) {
+    Build b;
+    kb_open(&b);
+    const uint32_t x = kb_buffer(&b, TYPE_F32, 2, 5, columns), y = kb_buffer(&b, TYPE_F32, 2, 5, columns);
+    Kernel *k = kb_kernel(&b, 0, 0);
+    Stage *t = kb_stage(k, 2, 0, 5, columns);
+    t->lane = 1;
+    const int32_t in = kb_load(&b, t, x, kb_affine(0, 2, columns, 1));
+    const int32_t value = kb_prim(t, P_TANH, TYPE_F32, kb_prim(t, P_MUL, TYPE_F32, in, in, -1), -1, -1);
+    kb_store(k, t, y, kb_affine(0, 2, columns, 1), value, false);
+    check_all(&b, 1e-6);
+    kb_close(&b);
+  }
+}
+
 /* One axis, cut itself, in the lanes. */
 static void flat_case(int dim, int64_t batch, uint32_t unit, Type type) {
   Build b;
@@ -265,7 +309,7 @@ static void test_leaves(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_maps),           cmocka_unit_test(test_flat),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_maps), cmocka_unit_test(test_turned), cmocka_unit_test(test_costly_maps),           cmocka_unit_test(test_flat),
                                      cmocka_unit_test(test_strides),        cmocka_unit_test(test_guards),
                                      cmocka_unit_test(test_row_reductions), cmocka_unit_test(test_column_reductions),
                                      cmocka_unit_test(test_rows),           cmocka_unit_test(test_columns_as_block),
