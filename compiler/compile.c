@@ -132,16 +132,14 @@ static void leave_zeros(Graph *g) {
   g->outputs.count = kept;
 }
 
-/* A graph that later stages take: optimised, products of vectors taken apart, simplified once more. */
+/* A graph that later stages take: optimised, then as kernels want it. */
 static Graph *prepare(const Graph *graph, GradcEntryKind entry, const CompileOptions *options, Flops *flops) {
   Graph *optimised = optimise(graph, options);
   if (flops) *flops = graph_flops(optimised);
   if (entry == GRADC_ENTRY_INIT) leave_zeros(optimised);
   Graph *lowered = schedule_lower(optimised);
-  Graph *done = graph_rebuild(lowered, true);
   graph_free(optimised);
-  graph_free(lowered);
-  return done;
+  return lowered;
 }
 
 static void copy_dims(int64_t *to, const Dims *from) { memcpy(to, from->dims, sizeof from->dims); }

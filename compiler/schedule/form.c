@@ -87,13 +87,15 @@ static bool takes_nodes(const Fuse *f, uint32_t s, Shape shape, int32_t loop) {
 }
 
 /* The stage that an elementwise node goes into, or -1: first one whose contraction it reads, then any whose value of the
- * same shape it reads, then a map over the same shape that reads the same values. */
+ * same shape it reads, then a map over the same shape that reads the same values, and at last, within a round, one that
+ * reads other parts of the same values: gates. */
 static int32_t find_home(Fuse *f, Node n, const Leaves *leaves, const int32_t *map_reader) {
   const Shape shape = node_shape(f->g, n);
-  for (int round = 0; round < 3; round++)
+  const int rounds = loop_of(&f->loops, n) < 0 ? 3 : 4;
+  for (int round = 0; round < rounds; round++)
     for (uint32_t i = 0; i < leaves->count; i++) {
       const Leaf l = leaves->data[i];
-      if (!l.identity) continue;
+      if (l.identity != (round < 3)) continue;
       const int32_t s = round < 2 ? f->form_of[l.node.id] : map_reader[l.node.id];
       if (s < 0 || !takes_nodes(f, (uint32_t)s, shape, loop_of(&f->loops, n))) continue;
       const Node anchor = f->forms.data[s].anchor;
@@ -114,7 +116,8 @@ static void place_elementwise(Fuse *f, Node n, int32_t *map_reader) {
   f->form_count[n.id] = 1;
   for (uint32_t i = 0; i < leaves.count; i++) {
     depend_on(f, (uint32_t)home, leaves.data[i].node);
-    if (leaves.data[i].identity && !f->forms.data[home].anchor.id) map_reader[leaves.data[i].node.id] = home;
+    const bool part = loop_of(&f->loops, n) >= 0 && loop_of(&f->loops, leaves.data[i].node) == loop_of(&f->loops, n);
+    if ((leaves.data[i].identity || part) && !f->forms.data[home].anchor.id) map_reader[leaves.data[i].node.id] = home;
   }
   vec_free(&leaves);
 }

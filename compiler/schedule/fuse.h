@@ -99,6 +99,9 @@ void keep_decide(Fuse *f);
 /* The node below a chain of views that a load can follow: kept, a slot, or what the views stand on. */
 bool view_is_affine(const Fuse *f, Node n);
 
+/* exchange.c: after what is kept is known */
+void keep_exchange(Fuse *f);
+
 /* layout.c: after keep_decide. */
 void layout_choose(Fuse *f);
 

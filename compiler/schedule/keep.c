@@ -88,6 +88,7 @@ static bool keeps_always(const Graph *g, Node n) {
       if (node_attr(g, n)[3 * i + 2]) return true;
     return false;
   }
+  if (p == P_MARK) return node_prim(g, node_in(g, n, 0)) == P_TRANSPOSE; /* lower.c turns it */
   return prim_is(p, K_REDUCTION | K_OVERLAP | K_CONTRACTION) || p == P_CONCAT || p == P_SCATTER_ADD || is_loop_value(p);
 }
 
@@ -212,4 +213,5 @@ void keep_decide(Fuse *f) {
     if (node_constant(g, in, &value)) continue;
     if (f->costly[in.id] || f->inline_size[in.id] > SCALAR_LIMIT) f->kept[in.id] = true;
   }
+  keep_exchange(f);
 }

@@ -9,8 +9,9 @@ typedef struct {
   int64_t l1, l2, l3; /* bytes */
 } Machine;
 
-/* The graph as kernels want it: products with a vector become sums (they have no tile), outer products become maps; loops
- * too deep are written out, and each of the others is in one piece. A graph of the same slots and outputs. */
+/* The graph as kernels want it: products with a vector become sums (they have no tile), outer products become maps; weights
+ * that contractions would turn many times are turned once; loops too deep are written out, and each of the others is in one
+ * piece. A graph of the same slots and outputs, without the marks of `grad`: to be scheduled, as any rebuilding undoes it. */
 Graph *schedule_lower(const Graph *graph);
 
 /* Never fails on a verified and lowered graph, which must outlive the schedule. */

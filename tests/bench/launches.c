@@ -58,8 +58,7 @@ int main(int argc, char **argv) {
   Program *p = compile_front(&session, argv[1], &options);
   if (!p) return 1;
   const PassOptions passes = {0};
-  Graph *optimised = passes_run(p->train, &passes), *lowered = schedule_lower(optimised),
-        *g = graph_rebuild(lowered, true);
+  Graph *optimised = passes_run(p->train, &passes), *g = schedule_lower(optimised);
   Machine machine = {.l1 = 32 << 10, .l2 = 512 << 10, .l3 = 8 << 20};
   const char *cpu;
   emit_machine(NULL, &machine.vector_bytes, &machine.vector_registers, &cpu);
@@ -91,7 +90,7 @@ int main(int argc, char **argv) {
          all.compile * 1e3);
   emit_run_close(&r);
   schedule_free(s);
-  graph_free(g), graph_free(lowered), graph_free(optimised);
+  graph_free(g), graph_free(optimised);
   session_free(&session);
   free(slots);
   return 0;

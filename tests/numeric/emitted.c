@@ -26,9 +26,9 @@ typedef struct {
 } Code;
 
 static Code make_code(const Graph *from, const EmitOptions *options, unsigned parts) {
-  Graph *clean = graph_rebuild(from, true), *lowered = schedule_lower(clean);
-  Code c = {.g = graph_rebuild(lowered, true)};
-  graph_free(clean), graph_free(lowered);
+  Graph *clean = graph_rebuild(from, true);
+  Code c = {.g = schedule_lower(clean)};
+  graph_free(clean);
   c.s = schedule_graph(c.g->session, c.g, &machine);
   EmitResult objects[EMIT_MAX_PARTS] = {{0}};
   emit_schedule_parts(c.s, "entry", options, objects, parts);

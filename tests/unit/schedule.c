@@ -226,6 +226,56 @@ static void test_shared_rows(void **state) {
   session_free(&s);
 }
 
+/* x W' for x: [batch, rows, 20], with rows a second axis or none: each example's rows would turn the weights anew, so they are
+ * turned once; where the examples are the rows, a contraction turns them by itself. */
+static void test_turned_weights(void **state) {
+  for (int64_t rows = 1; rows < 4; rows += 2) {
+    Session s = {0};
+    Graph *g = graph_new(&s, TYPE_F64);
+    const Node x = build_slot(g, mg_slot(g, SLOT_INPUT, "x", TYPE_F64, shape_of(g, &(Dims){3, {DIM_BATCH, rows, 20}})));
+    const Node w = build_slot(g, mg_slot(g, SLOT_PARAM, "w", TYPE_F64, mg_shape(g, 2, 24, 20)));
+    const Node y = build_contract(g, x, w, 0, NULL, NULL, 1, (const int64_t[]){2}, (const int64_t[]){1});
+    graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "y", .node = y});
+    double **slots = make_slots(g, 5, 2);
+    const InterpInput input = {.slots = (const double *const *)slots, .batch = {5}};
+    check_graph(g, &input, 1e-12, 0);
+    Graph *lowered = schedule_lower(g);
+    Schedule *schedule = schedule_graph(&s, lowered, &machine);
+    assert_int_equal(has_launch(schedule, "copy"), rows > 1);
+    schedule_free(schedule);
+    free_slots(g, slots);
+    graph_free(lowered), graph_free(g);
+    session_free(&s);
+  }
+}
+
+/* silu between two products, and its derivative times a third: of x, sigmoid(x) and silu'(x), only the last is read by
+ * another stage, so it alone is stored beside silu(x). */
+static void test_kept_derivative(void **state) {
+  static const int64_t one = 1, zero = 0;
+  Session s = {0};
+  Graph *g = graph_new(&s, TYPE_F64);
+  const Node in = build_slot(g, mg_slot(g, SLOT_INPUT, "in", TYPE_F64, mg_shape(g, 2, DIM_BATCH, 6)));
+  const Node w = build_slot(g, mg_slot(g, SLOT_PARAM, "w", TYPE_F64, mg_shape(g, 2, 6, 20)));
+  const Node v = build_slot(g, mg_slot(g, SLOT_PARAM, "v", TYPE_F64, mg_shape(g, 2, 20, 20)));
+  const Node x = build_contract(g, in, w, 0, NULL, NULL, 1, &one, &zero), part = build_unary(g, P_SIGMOID, x);
+  const Node back = build_contract(g, build_mul(g, x, part), v, 0, NULL, NULL, 1, &one, &zero);
+  const Node slope = build_mul(g, part, build_sub(g, build_like(g, part, 1), part));
+  graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "y", .node = build_mul(g, back, build_add(g, part, build_mul(g, x, slope)))});
+  double **slots = make_slots(g, 5, 2);
+  const InterpInput input = {.slots = (const double *const *)slots, .batch = {5}};
+  check_graph(g, &input, 1e-12, 0);
+  Graph *lowered = schedule_lower(g);
+  Schedule *schedule = schedule_graph(&s, lowered, &machine);
+  assert_int_equal(schedule->launches.count, 2);
+  assert_int_equal(schedule->kernels.data[0].stages.data[0].stores.count, 2);
+  assert_int_equal(schedule->kernels.data[1].operand_count, 4);
+  schedule_free(schedule);
+  free_slots(g, slots);
+  graph_free(lowered), graph_free(g);
+  session_free(&s);
+}
+
 static void test_random_graphs(void **state) {
   const char *only = getenv("SEED");
   const uint64_t most = getenv("GRADC_LONG") ? 20000 : 400;
@@ -248,6 +298,7 @@ static void test_random_graphs(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_momentum_step), cmocka_unit_test(test_adam_step), cmocka_unit_test(test_extents_of_one),
-                                     cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_shared_rows), cmocka_unit_test(test_parts_of_a_round), cmocka_unit_test(test_random_graphs)};
+                                     cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_shared_rows), cmocka_unit_test(test_parts_of_a_round), cmocka_unit_test(test_turned_weights),
+                                     cmocka_unit_test(test_kept_derivative), cmocka_unit_test(test_random_graphs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
