@@ -51,6 +51,8 @@ static void begin_loop(Fuse *f, int32_t loop) {
 }
 
 static void depend_on(Fuse *f, uint32_t form, Node n) {
+  for (uint32_t i = 0; f->in_places[n.id] && i < f->placed.count; i++)
+    if (node_is(f->placed.data[i].target, n)) depend_on(f, form, f->placed.data[i].source);
   if (f->form_of[n.id] < 0) return;
   for (uint32_t i = 0; i < f->form_count[n.id]; i++)
     if ((uint32_t)f->form_of[n.id] + i != form) form_follow(f, form, (uint32_t)f->form_of[n.id] + i);
@@ -284,6 +286,8 @@ void form_stages(Fuse *f) {
       place_carry(f, n);
     } else if (p == P_LAST || p == P_STACK) {
       place_after_loop(f, n);
+    } else if ((p == P_CONCAT || p == P_TRANSPOSE || p == P_RESHAPE) && place_results(f, n)) {
+      continue;
     } else if (p == P_CONCAT) {
       place_concat(f, n);
     } else if (p == P_PAD && node_attr_count(g, n)) {

@@ -69,6 +69,12 @@ typedef struct {
   uint32_t seen;       /* by the search of this number */
 } Group;
 
+/* A value, or a part of one, that the stage of its source stores: the source's index lies at `map` in it. */
+typedef struct {
+  Node target, source;
+  IndexMap map;
+} Placed;
+
 typedef struct {
   Schedule *s;
   const Graph *g;
@@ -84,6 +90,8 @@ typedef struct {
   int32_t *buffer_of;   /* arena buffer of a node, -1 */
   int32_t *slot_buffer; /* by slot, -1 */
   bool *read_elsewhere; /* some stage other than the node's own reads it, or an output names it */
+  Vec(Placed) placed;   /* parts of a target adjoin */
+  bool *in_places;      /* the node is a target: no stage of its own makes it */
   Loops loops;
   int32_t *loop_begin, *loop_end; /* forms, by loop; -1 */
   Vec(Form) forms;
@@ -112,6 +120,9 @@ void form_follow(Fuse *f, uint32_t form, uint32_t dep);
 
 /* The stage that makes n's value in the rounds of the loop, or -1. */
 int32_t form_making(const Fuse *f, Node n, int32_t loop);
+
+/* place.c: may the stages below n, or below its parts, store it in its place? Then they will. */
+bool place_results(Fuse *f, Node n);
 
 /* order.c */
 void form_enter(Fuse *f, uint32_t form); /* a stage that was just added, with nothing before it */

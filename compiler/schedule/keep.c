@@ -92,8 +92,22 @@ static bool keeps_always(const Graph *g, Node n) {
   return prim_is(p, K_REDUCTION | K_OVERLAP | K_CONTRACTION) || p == P_CONCAT || p == P_SCATTER_ADD || is_loop_value(p);
 }
 
-/* What every round would compute again is kept before the loop, and what an item is part of: its index is then one of
- * memory. */
+#define ITEM_DEPTH 6 /* of a value that each round computes from its part of what lies in memory */
+
+/* May the rounds compute this value's parts by themselves, cheaply, from loads alone? So are rows of a table by number, with
+ * a bias. The round must not be a number in it. */
+static bool round_computes(const Fuse *f, Node n, uint32_t depth) {
+  const Prim p = node_prim(f->g, n);
+  if (is_dense(f, n) || p == P_CONST) return true;
+  const bool cheap = p == P_GATHER || p == P_BROADCAST || p == P_TRANSPOSE || p == P_ITEM || (prim_is(p, K_ELEMENTWISE) && !prim_is(p, K_COSTLY));
+  if (!cheap || !depth || is_loop_value(p)) return false;
+  for (uint32_t i = 0; i < node_data(f->g, n)->count; i++)
+    if (!(p == P_GATHER && i == 0) && !round_computes(f, node_in(f->g, n, i), depth - 1)) return false;
+  return true;
+}
+
+/* What every round would compute again is kept before the loop, and what an item is part of, where its index must be one
+ * of memory. */
 static void keep_before_loop(Fuse *f, Node n) {
   for (uint32_t i = 0; i < node_data(f->g, n)->count; i++) {
     const Node in = node_in(f->g, n, i);
@@ -101,6 +115,7 @@ static void keep_before_loop(Fuse *f, Node n) {
     if (p == P_LOOP || p == P_LAST || p == P_STACK || p == P_CARRY) continue;
     Node bottom = in;
     while (node_has(f->g, bottom, K_MOVEMENT) && node_prim(f->g, bottom) != P_CONCAT) bottom = node_in(f->g, bottom, 0);
+    if (p == P_ITEM && round_computes(f, in, ITEM_DEPTH)) continue;
     if (p == P_ITEM ? true : loop_of(&f->loops, in) != loop_of(&f->loops, n) && !node_has(f->g, bottom, K_LEAF))
       keep_operand(f, in);
   }

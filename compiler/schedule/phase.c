@@ -40,6 +40,8 @@ static bool same_cut(const Fuse *f, const Group *a, const Group *b, int *axis_a)
 
 /* Does the group make n, or a part of it? */
 static bool made_in(const Fuse *f, Node n, uint32_t group) {
+  for (uint32_t i = 0; f->in_places[n.id] && i < f->placed.count; i++)
+    if (node_is(f->placed.data[i].target, n) && made_in(f, f->placed.data[i].source, group)) return true;
   for (uint32_t i = 0; f->form_of[n.id] >= 0 && i < f->form_count[n.id]; i++)
     if (f->forms.data[(uint32_t)f->form_of[n.id] + i].kernel == group) return true;
   return false;
@@ -48,6 +50,7 @@ static bool made_in(const Fuse *f, Node n, uint32_t group) {
 /* Does the stage that makes n store index i of its cut axis to index i of n's? */
 static bool stores_own_share(const Fuse *f, Node n) {
   if (node_prim(f->g, n) == P_CONCAT) return node_attr(f->g, n)[0] != cut_axis(node_dims(f->g, n)); /* beside each other within a share */
+  if (f->in_places[n.id]) return true; /* place.c sees to it */
   switch (f->forms.data[f->form_of[n.id]].kind) {
   case FORM_NODES: case FORM_COPY: return true;
   default: return false;

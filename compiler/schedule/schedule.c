@@ -234,6 +234,12 @@ static void store_kept(Fuse *f) {
     for (uint32_t k = 0; k < t->nodes.count; k++)
       if (f->read_elsewhere[t->nodes.data[k].id]) store_node(f, t, t->nodes.data[k], schedule_buffer(f, t->nodes.data[k]));
   }
+  for (uint32_t i = 0; i < f->placed.count; i++) {
+    const Placed *p = &f->placed.data[i];
+    if (!f->read_elsewhere[p->target.id]) continue;
+    const Affine at = affine_of_node(f, p->target, node_dims(f->g, p->target), &p->map);
+    add_store(&f->forms.data[f->form_of[p->source.id]], schedule_buffer(f, p->target), at, p->source);
+  }
   for (uint32_t id = 1; id < f->g->nodes.count; id++) { /* parts side by side, where one stage makes them all */
     const Node n = {id};
     if (node_prim(f->g, n) != P_CONCAT || !f->read_elsewhere[id] || f->form_of[id] < 0) continue;
@@ -380,7 +386,7 @@ static Fuse *fuse_new(Schedule *s, const Machine *machine) {
   const Graph *g = s->graph;
   Fuse *f = mem_zero(1, sizeof *f);
   const uint32_t n = g->nodes.count;
-  *f = (Fuse){.s = s, .g = g, .machine = machine, .uses = mem_zero(n, 4), .kept = mem_zero(n, 1), .grouped = mem_zero(n, 1), .inline_size = mem_zero(n, 4),
+  *f = (Fuse){.s = s, .g = g, .machine = machine, .uses = mem_zero(n, 4), .kept = mem_zero(n, 1), .grouped = mem_zero(n, 1), .in_places = mem_zero(n, 1), .inline_size = mem_zero(n, 4),
               .inline_leaves = mem_zero(n, 4), .costly = mem_zero(n, 1), .form_of = mem_alloc(n * 4), .form_count = mem_zero(n, 4), .buffer_of = mem_alloc(n * 4),
               .slot_buffer = mem_alloc(((size_t)g->slots.count + 1) * 4), .read_elsewhere = mem_zero(n, 1)};
   f->loops = loops_find(g);
@@ -401,7 +407,7 @@ static void fuse_free(Fuse *f) {
   }
   for (uint32_t i = 0; i < f->groups.count; i++) vec_free(&f->groups.data[i].forms), vec_free(&f->groups.data[i].deps);
   vec_free(&f->forms), vec_free(&f->groups);
-  free(f->uses), free(f->kept), free(f->grouped), free(f->inline_size), free(f->inline_leaves), free(f->costly), free(f->form_of), free(f->form_count);
+  free(f->uses), free(f->kept), free(f->grouped), free(f->in_places), vec_free(&f->placed), free(f->inline_size), free(f->inline_leaves), free(f->costly), free(f->form_of), free(f->form_count);
   loops_free(&f->loops);
   free(f->loop_begin), free(f->loop_end);
   free(f->buffer_of), free(f->slot_buffer), free(f->read_elsewhere), free(f->mark);

@@ -276,6 +276,62 @@ static void test_kept_derivative(void **state) {
   session_free(&s);
 }
 
+/* Two products over heads, turned so that heads lie side by side, joined, and read as one row: their stages store them there, and
+ * the reader follows without a barrier. */
+static void test_results_in_place(void **state) {
+  static const int64_t heads[] = {0, 1}, three = 3, two = 2, zero = 0, swap[] = {0, 2, 1, 3, 4};
+  Session s = {0};
+  Graph *g = graph_new(&s, TYPE_F64);
+  const Node q = build_slot(g, mg_slot(g, SLOT_INPUT, "q", TYPE_F64, shape_of(g, &(Dims){4, {DIM_BATCH, 2, 5, 3}})));
+  Node parts[2];
+  for (int i = 0; i < 2; i++) {
+    const Node k = build_slot(g, mg_slot(g, SLOT_INPUT, i ? "k" : "v", TYPE_F64, shape_of(g, &(Dims){4, {DIM_BATCH, 2, 4, 3}})));
+    const Node y = build_contract(g, q, k, 2, heads, heads, 1, &three, &three); /* [batch, 2, 5, 4] */
+    const Node split = build_reshape(g, y, shape_of(g, &(Dims){5, {DIM_BATCH, 2, 5, 1, 4}}));
+    parts[i] = build_transpose(g, split, swap); /* [batch, 5, 2, 1, 4] */
+  }
+  const Node all = build_reshape(g, build_concat(g, parts, 2, 3), shape_of(g, &(Dims){3, {DIM_BATCH, 5, 16}}));
+  const Node w = build_slot(g, mg_slot(g, SLOT_PARAM, "w", TYPE_F64, mg_shape(g, 2, 16, 6)));
+  graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "y", .node = build_contract(g, all, w, 0, NULL, NULL, 1, &two, &zero)});
+  double **slots = make_slots(g, 7, 2);
+  const InterpInput input = {.slots = (const double *const *)slots, .batch = {7}};
+  check_graph(g, &input, 1e-12, 1);
+  Graph *lowered = schedule_lower(g);
+  Schedule *schedule = schedule_graph(&s, lowered, &machine);
+  assert_int_equal(schedule->launches.count, 3);
+  schedule_free(schedule);
+  free_slots(g, slots);
+  graph_free(lowered), graph_free(g);
+  session_free(&s);
+}
+
+/* h' = tanh(h + table[number] + bias) over the numbers of a text: each round reads its rows from the table, and nothing as long as
+ * the text is made before. */
+static void test_rows_of_a_round(void **state) {
+  Session s = {0};
+  Graph *g = graph_new(&s, TYPE_F64);
+  const Node text = build_slot(g, mg_slot(g, SLOT_INPUT, "text", TYPE_I32, mg_shape(g, 2, DIM_BATCH, 5)));
+  const Node table = build_slot(g, mg_slot(g, SLOT_PARAM, "table", TYPE_F64, mg_shape(g, 2, 3, 4)));
+  const Node bias = build_slot(g, mg_slot(g, SLOT_PARAM, "bias", TYPE_F64, mg_shape(g, 1, 4)));
+  const Node rows = build_gather(g, table, text, 0), wide = build_broadcast(g, bias, node_shape(g, rows), (const int64_t[]){2});
+  const uint32_t loop = build_loop_number(g);
+  const Node h = build_carry(g, loop, 0, build_broadcast_to(g, build_const(g, TYPE_F64, 0.5), mg_shape(g, 2, DIM_BATCH, 4)));
+  const Node next = build_unary(g, P_TANH, build_add(g, h, build_item(g, loop, build_add(g, rows, wide), 1, false)));
+  const Node token = build_loop(g, loop, 5, (const Node[]){h}, (const Node[]){next}, 1);
+  graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "last", .node = build_last(g, token, 0)});
+  double **slots = make_slots(g, 6, 3);
+  const InterpInput input = {.slots = (const double *const *)slots, .batch = {6}};
+  check_graph(g, &input, 1e-12, 0);
+  Graph *lowered = schedule_lower(g);
+  Schedule *schedule = schedule_graph(&s, lowered, &machine);
+  for (uint32_t i = 0; i < schedule->buffers.count; i++)
+    if (!schedule->buffers.data[i].is_slot) assert_true(schedule->buffers.data[i].size.count <= 2 * 4);
+  schedule_free(schedule);
+  free_slots(g, slots);
+  graph_free(lowered), graph_free(g);
+  session_free(&s);
+}
+
 static void test_random_graphs(void **state) {
   const char *only = getenv("SEED");
   const uint64_t most = getenv("GRADC_LONG") ? 20000 : 400;
@@ -299,6 +355,6 @@ static void test_random_graphs(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_momentum_step), cmocka_unit_test(test_adam_step), cmocka_unit_test(test_extents_of_one),
                                      cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_shared_rows), cmocka_unit_test(test_parts_of_a_round), cmocka_unit_test(test_turned_weights),
-                                     cmocka_unit_test(test_kept_derivative), cmocka_unit_test(test_random_graphs)};
+                                     cmocka_unit_test(test_kept_derivative), cmocka_unit_test(test_results_in_place), cmocka_unit_test(test_rows_of_a_round), cmocka_unit_test(test_random_graphs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
