@@ -1,7 +1,7 @@
 /* lower.c: contractions that are no matrix products, and weights that would be turned again and again. With one row or
  * one column there is nothing to tile: a sum of products, its lanes along whichever axis is contiguous. Over an extent of
  * 1 there is no sum at all. Windows that are summed up lie 1 apart. And weights whose columns a contraction would lay
- * out anew for each example, or each round of a loop, are turned once, where the step begins. */
+ * out anew in each round of a loop are turned once, before it. */
 #include "build.h"
 #include "loops.h"
 #include "schedule.h"
@@ -122,26 +122,12 @@ static Graph *lower_products(const Graph *from) {
 
 /* ---- turned weights ---- */
 
-#define TURN_EXTENT 16 /* with fewer columns, or a shorter sum, there is little to lay out */
+#define TURN_EXTENT 16 /* with fewer columns, or a shorter sum, there is little to turn */
 
 typedef struct {
   Loops loops;
   Vec(Node) turned; /* in the new graph */
 } Turns;
-
-/* Would the operand be laid out more than once? In each round that it does not change in, or, where the rows have several
- * axes with examples among them, for each index of the outer ones. */
-static bool laid_out_again(const Turns *t, const Graph *g, Node n, const Product *p, int side) {
-  const Node x = node_in(g, n, (uint32_t)side), other = node_in(g, n, (uint32_t)!side);
-  if (loop_of(&t->loops, n) != loop_of(&t->loops, x)) return true;
-  uint32_t axes = 0;
-  bool examples = false;
-  for (uint32_t i = 0; i < p->free[!side]; i++) {
-    const int64_t extent = node_dims(g, other)->dims[p->open[!side][i]];
-    axes += extent != 1, examples |= dim_is_batch(extent);
-  }
-  return examples && axes > 1;
-}
 
 /* Weights whose neighbours in memory are summed: the lanes, which are columns, lie apart. */
 static bool lies_across(const Dims *d, const Product *p, int side) {
@@ -165,15 +151,15 @@ static Node turned_copy(Turns *t, Graph *g, Node x, const int64_t *perm) {
   return t->turned.data[t->turned.count - 1];
 }
 
-/* A contraction with its columns' operand turned: the summed axes first. */
+/* A contraction of a round whose columns' operand is the same in all rounds, with that turned: the summed axes first. */
 static Node turn(void *context, const Graph *from, Graph *to, Node n, const Node *map) {
   Turns *t = context;
   if (node_prim(from, n) != P_CONTRACT) return NODE_NONE;
   const Product p = product_of(from, n);
   const int side = p.free[1] > 0; /* the result's last axis is its */
   const Node in[2] = {map[node_in(from, n, 0).id], map[node_in(from, n, 1).id]};
-  if (!lies_across(node_dims(from, node_in(from, n, (uint32_t)side)), &p, side) || !laid_out_again(t, from, n, &p, side))
-    return NODE_NONE;
+  const Node columns = node_in(from, n, (uint32_t)side);
+  if (loop_of(&t->loops, n) == loop_of(&t->loops, columns) || !lies_across(node_dims(from, columns), &p, side)) return NODE_NONE;
   int64_t perm[GRAPH_MAX_RANK], first[GRAPH_MAX_RANK];
   for (uint32_t i = 0; i < p.nk; i++) perm[i] = p.red[side][i], first[i] = i;
   for (uint32_t i = 0; i < p.free[side]; i++) perm[p.nk + i] = p.open[side][i];

@@ -10,7 +10,7 @@ typedef struct {
 } Machine;
 
 /* The graph as kernels want it: products with a vector become sums (they have no tile), outer products become maps; weights
- * that contractions would turn many times are turned once; loops too deep are written out, and each of the others is in one
+ * that a loop's contractions would turn in each round are turned before it; loops too deep are written out, and each of the others is in one
  * piece. A graph of the same slots and outputs, without the marks of `grad`: to be scheduled, as any rebuilding undoes it. */
 Graph *schedule_lower(const Graph *graph);
 

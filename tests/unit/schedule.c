@@ -226,27 +226,35 @@ static void test_shared_rows(void **state) {
   session_free(&s);
 }
 
-/* x W' for x: [batch, rows, 20], with rows a second axis or none: each example's rows would turn the weights anew, so they are
- * turned once; where the examples are the rows, a contraction turns them by itself. */
+/* h' = h W' + x in rounds: they would turn W each time, so it is turned once, before them; the product behind them turns it by
+ * itself. */
 static void test_turned_weights(void **state) {
-  for (int64_t rows = 1; rows < 4; rows += 2) {
-    Session s = {0};
-    Graph *g = graph_new(&s, TYPE_F64);
-    const Node x = build_slot(g, mg_slot(g, SLOT_INPUT, "x", TYPE_F64, shape_of(g, &(Dims){3, {DIM_BATCH, rows, 20}})));
-    const Node w = build_slot(g, mg_slot(g, SLOT_PARAM, "w", TYPE_F64, mg_shape(g, 2, 24, 20)));
-    const Node y = build_contract(g, x, w, 0, NULL, NULL, 1, (const int64_t[]){2}, (const int64_t[]){1});
-    graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "y", .node = y});
-    double **slots = make_slots(g, 5, 2);
-    const InterpInput input = {.slots = (const double *const *)slots, .batch = {5}};
-    check_graph(g, &input, 1e-12, 0);
-    Graph *lowered = schedule_lower(g);
-    Schedule *schedule = schedule_graph(&s, lowered, &machine);
-    assert_int_equal(has_launch(schedule, "copy"), rows > 1);
-    schedule_free(schedule);
-    free_slots(g, slots);
-    graph_free(lowered), graph_free(g);
-    session_free(&s);
+  static const int64_t one = 1;
+  Session s = {0};
+  Graph *g = graph_new(&s, TYPE_F64);
+  const Node x = build_slot(g, mg_slot(g, SLOT_INPUT, "x", TYPE_F64, mg_shape(g, 2, DIM_BATCH, 20)));
+  const Node w = build_slot(g, mg_slot(g, SLOT_PARAM, "w", TYPE_F64, mg_shape(g, 2, 20, 20)));
+  const uint32_t loop = build_loop_number(g);
+  const Node h = build_carry(g, loop, 0, x);
+  const Node next = build_add(g, build_contract(g, h, w, 0, NULL, NULL, 1, &one, &one), x);
+  const Node token = build_loop(g, loop, 3, (const Node[]){h}, (const Node[]){next}, 1), last = build_last(g, token, 0);
+  graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "y", .node = build_contract(g, last, w, 0, NULL, NULL, 1, &one, &one)});
+  double **slots = make_slots(g, 5, 2);
+  const InterpInput input = {.slots = (const double *const *)slots, .batch = {5}};
+  check_graph(g, &input, 1e-12, 0);
+  Graph *lowered = schedule_lower(g);
+  Schedule *schedule = schedule_graph(&s, lowered, &machine);
+  uint32_t turned = 0;
+  for (uint32_t i = 0; i < lowered->nodes.count; i++) turned += node_prim(lowered, (Node){i}) == P_MARK;
+  assert_int_equal(turned, 1);
+  for (uint32_t i = 0; i < schedule->kernels.count; i++) {
+    const Stage *t = &schedule->kernels.data[i].stages.data[0];
+    if (t->combine == COMBINE_FMA) assert_int_equal(t->pack, i + 1 == schedule->kernels.count);
   }
+  schedule_free(schedule);
+  free_slots(g, slots);
+  graph_free(lowered), graph_free(g);
+  session_free(&s);
 }
 
 /* silu between two products, and its derivative times a third: of x, sigmoid(x) and silu'(x), only the last is read by
