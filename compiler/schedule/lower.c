@@ -159,7 +159,9 @@ static Node turn(void *context, const Graph *from, Graph *to, Node n, const Node
   const int side = p.free[1] > 0; /* the result's last axis is its */
   const Node in[2] = {map[node_in(from, n, 0).id], map[node_in(from, n, 1).id]};
   const Node columns = node_in(from, n, (uint32_t)side);
-  if (loop_of(&t->loops, n) == loop_of(&t->loops, columns) || !lies_across(node_dims(from, columns), &p, side)) return NODE_NONE;
+  const bool pairs = node_type(from, columns) == TYPE_BF16; /* neighbours along the sum are multiplied together */
+  if (pairs || loop_of(&t->loops, n) == loop_of(&t->loops, columns) || !lies_across(node_dims(from, columns), &p, side))
+    return NODE_NONE;
   int64_t perm[GRAPH_MAX_RANK], first[GRAPH_MAX_RANK];
   for (uint32_t i = 0; i < p.nk; i++) perm[i] = p.red[side][i], first[i] = i;
   for (uint32_t i = 0; i < p.free[side]; i++) perm[p.nk + i] = p.open[side][i];
