@@ -24,7 +24,7 @@ static double bfloat_value(uint16_t bits) {
 typedef enum { HALF, BFLOAT, SINGLE, DOUBLE, OTHER } Kind;
 
 static Kind kind_of(const char *type) {
-  static const char *const names[] = {"F16", "BF16", "F32", "F64"};
+  static const char names[][5] = {"F16", "BF16", "F32", "F64"};
   for (int i = 0; i < OTHER; i++)
     if (!strcmp(type, names[i])) return (Kind)i;
   return OTHER;

@@ -122,7 +122,7 @@ static GradcStatus check_program(const GradcProgram *program, GradcMessage *mess
 
 /* What the code needs of the processor, and the weights that the program carries. */
 static GradcStatus check_rest(const GradcProgram *program, GradcMessage *message) {
-  static const char *const levels[] = {"any", "x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16"};
+  static const char levels[][15] = {"any", "x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16"};
   if (program->level > GRADC_LEVEL_X86_V4_BF16) return damaged(message, program, "levels", program->level);
   if (program->level > (uint32_t)gradc_processor_level())
     return gradc_fail(message, GRADC_ERROR_PROGRAM,

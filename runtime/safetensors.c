@@ -40,7 +40,7 @@ typedef struct {
 } Reader;
 
 int64_t gradc_file_type_bytes(const char *type) {
-  static const struct { const char *name; int bytes; } types[] = {
+  static const struct { char name[8], bytes; } types[] = {
       {"F32", 4}, {"F64", 8}, {"I32", 4}, {"BOOL", 1}, {"F16", 2}, {"BF16", 2},    {"I64", 8},    {"U8", 1},
       {"I8", 1},  {"I16", 2}, {"U16", 2}, {"U32", 4},  {"U64", 8}, {"F8_E4M3", 1}, {"F8_E5M2", 1}};
   for (size_t i = 0; i < sizeof types / sizeof *types; i++)

@@ -28,7 +28,7 @@ char *gradc_shape_text(char to[GRADC_SHAPE_TEXT], const int64_t *dims, int rank)
 }
 
 char *gradc_size_text(char to[GRADC_SIZE_TEXT], int64_t bytes) {
-  static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  static const char units[][4] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   if (bytes < 1024) {
     snprintf(to, GRADC_SIZE_TEXT, "%lld bytes", (long long)bytes);
     return to;

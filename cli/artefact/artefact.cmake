@@ -1,8 +1,8 @@
 # What `gradc build` makes of objects, and the runtime that it links to them: the runtime is compiled here once for each
 # architecture that has a compiler, without sanitizers, and carried inside gradc, so that no compiler is needed later.
 #
-# -Os or smaller: its own work is a small part of any step. No unwind tables: nothing throws through it. -fno-plt: fewer bytes
-# in all, as everything is bound when it is loaded.
+# -Os or smaller, and by GCC all files as one: its own work is a small part of any step. No unwind tables: nothing throws through
+# it. -fno-plt: fewer bytes in all, as everything is bound when it is loaded.
 include(CheckCCompilerFlag)
 check_c_compiler_flag(-Oz GRADC_HAS_OZ)
 set(smallest -Os)
@@ -16,9 +16,20 @@ file(GLOB runtime_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/runtime/*.h)
 set(carried "")
 function(gradc_runtime_object arch compiler)
   set(object ${PROJECT_BINARY_DIR}/runtime/${arch}.o)
+  set(folder ${PROJECT_BINARY_DIR}/runtime/${arch})
+  set(parts ${runtime_files})
+  list(TRANSFORM parts REPLACE ".*/(.*)[.]c$" "${folder}/\\1.o")
+  set(as_one "")
+  set(as_one_link "")
+  if(CMAKE_C_COMPILER_ID STREQUAL GNU)
+    set(as_one -flto)
+    set(as_one_link -flto -flinker-output=nolto-rel)
+  endif()
+  file(MAKE_DIRECTORY ${folder})
   add_custom_command(OUTPUT ${object}
-    COMMAND ${CMAKE_COMMAND} -E make_directory ${PROJECT_BINARY_DIR}/runtime
-    COMMAND ${compiler} ${runtime_flags} ${ARGN} -ffile-prefix-map=${PROJECT_SOURCE_DIR}/= -r -nostdlib ${runtime_files} -o ${object}
+    COMMAND ${compiler} ${runtime_flags} ${as_one} ${ARGN} -ffile-prefix-map=${PROJECT_SOURCE_DIR}/= -c ${runtime_files}
+    COMMAND ${compiler} ${runtime_flags} ${as_one_link} ${ARGN} -r -nostdlib ${parts} -o ${object}
+    WORKING_DIRECTORY ${folder}
     DEPENDS ${runtime_files} ${runtime_headers} VERBATIM)
   list(APPEND carried ${object})
   set(carried "${carried}" PARENT_SCOPE)

@@ -7,18 +7,18 @@ Range range_axis(Nest *n, unsigned axis) {
   const Extent x = n->stage->axes[axis];
   const int64_t extent = x.batch < 0 ? x.count : -1;
   if (n->taps_to) {
-    const Range r = {n->taps_from, n->taps_to, -1, extent, 0};
+    const Range r = {n->taps_from, n->taps_to, -1, extent, 0, false};
     n->taps_from = n->taps_to = NULL;
     return r;
   }
   if (axis == 0 && n->stage->par && n->kernel->cut == CUT_FIRST)
-    return (Range){n->from, n->to, -1, extent, n->kernel->cut_unit ? n->kernel->cut_unit : 1};
+    return (Range){n->from, n->to, -1, extent, n->kernel->cut_unit ? n->kernel->cut_unit : 1, true};
   if (axis == n->stage->par && n->red_to) {
     int64_t from, to;
     const bool known = i64_known(n->red_from, &from) && i64_known(n->red_to, &to);
-    return (Range){n->red_from, n->red_to, known ? to - from : -1, extent, 0};
+    return (Range){n->red_from, n->red_to, known ? to - from : -1, extent, 0, known && from < to};
   }
-  return (Range){e_i64(n->e, 0), nest_extent(n, x), extent, extent, 0};
+  return (Range){e_i64(n->e, 0), nest_extent(n, x), extent, extent, 0, extent > 0};
 }
 
 static void take(Carry *carry, const V *values) {
@@ -39,7 +39,7 @@ void loop_axis(Nest *n, unsigned axis, Carry *carry, bool hoist, LoopBody *body,
   const Range r = range_axis(n, axis);
   Loop l;
   const bool once = r.count == 1;
-  if (!once) carried_begin(n, &l, r.from, r.to, e_i64(n->e, 1), carry, r.count > 0);
+  if (!once) carried_begin(n, &l, r.from, r.to, e_i64(n->e, 1), carry, r.some);
   nest_open(n, axis, once ? r.from : l.i, hoist);
   body(n, carry, data);
   nest_close(n);

@@ -185,6 +185,7 @@ typedef struct {
   int64_t count;  /* to - from, or -1: not known */
   int64_t extent; /* the axis' own, or -1: not known */
   int64_t unit;   /* from is a multiple of it, and to where it is not the end */
+  bool some;      /* from < to: also of a share, as a kernel is not entered with an empty one */
 } Range;
 typedef struct {
   V *values;

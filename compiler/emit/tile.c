@@ -46,11 +46,17 @@ static V par_index(const Tile *t, int axis, V row) {
   return axis == n->row ? LLVMBuildURem(n->e->b, row, length, "") : LLVMBuildUDiv(n->e->b, row, length, "");
 }
 
+/* The lanes of the last vector, where they are not known here; else NULL. */
+static V dynamic_lanes(const Nest *n) {
+  V lanes = n->mask[n->vectors - 1] ? n->mask_count[n->vectors - 1] : NULL;
+  int64_t known;
+  return lanes && !i64_known(lanes, &known) ? lanes : NULL;
+}
+
 #define TILE_MAX_PARAMS (KERNEL_MAX_OPERANDS + KERNEL_MAX_AXES + 64)
 
-/* Parameters: frame, operands, an index a par axis, rows that count, lanes that count, the panels, the part and where
- * its sums are left, values given.
- * `args`: of this call. */
+/* Parameters: frame, operands, an index a par axis, rows that count, then what this tile needs of: lanes that count, the panels, the
+ * part and where its sums are left, values given. `args`: of this call. */
 static unsigned tile_params(Tile *t, LLVMTypeRef *types, V *args, const TileCall *c) {
   Nest *n = t->n;
   Emit *e = n->e;
@@ -60,11 +66,11 @@ static unsigned tile_params(Tile *t, LLVMTypeRef *types, V *args, const TileCall
     if (t->used >> i & 1) types[count] = e->ptr, args[count++] = n->operand[i];
   for (int i = 0; i < n->stage->par; i++)
     types[count] = e->i64, args[count++] = par_index(t, i, c->row);
-  V lanes = n->mask[n->vectors - 1] ? n->mask_count[n->vectors - 1] : NULL, none = LLVMConstNull(e->ptr);
+  V lanes = dynamic_lanes(n), none = LLVMConstNull(e->ptr);
   types[count] = e->i64, args[count++] = c->rows;
-  types[count] = e->i64, args[count++] = lanes ? lanes : e_i64(e, 0);
-  types[count] = e->ptr, args[count++] = c->panel ? c->panel : none;
-  types[count] = e->ptr, args[count++] = c->row_panel ? c->row_panel : none;
+  if (lanes) types[count] = e->i64, args[count++] = lanes;
+  if (t->shape.packed >= 0) types[count] = e->ptr, args[count++] = c->panel ? c->panel : none;
+  if (t->shape.packed_rows >= 0) types[count] = e->ptr, args[count++] = c->row_panel ? c->row_panel : none;
   if (t->shape.parts) {
     types[count] = e->i64, args[count++] = c->from;
     types[count] = e->i64, args[count++] = c->to;
@@ -129,18 +135,18 @@ typedef struct {
   unsigned given; /* the first of the values given */
 } Params;
 
-static Params read_params(const Tile *t, V f) {
+static Params read_params(const Tile *t, const Variant *v, V f) {
   Params p = {.operand = {NULL}};
   unsigned at = 1;
   for (unsigned i = 0; i < t->n->kernel->operand_count; i++)
     p.operand[i] = t->used >> i & 1 ? LLVMGetParam(f, at++) : LLVMConstNull(t->n->e->ptr);
   for (unsigned i = 0; i < t->n->stage->par; i++) p.index[i] = LLVMGetParam(f, at++);
-  p.count = LLVMGetParam(f, at), p.lanes = LLVMGetParam(f, at + 1), p.panel = LLVMGetParam(f, at + 2);
-  p.row_panel = LLVMGetParam(f, at + 3), p.given = at + 4;
-  if (t->shape.parts) {
-    p.from = LLVMGetParam(f, at + 4), p.to = LLVMGetParam(f, at + 5), p.sums = LLVMGetParam(f, at + 6);
-    p.given = at + 7;
-  }
+  p.count = LLVMGetParam(f, at++);
+  if (v->dynamic) p.lanes = LLVMGetParam(f, at++);
+  if (t->shape.packed >= 0) p.panel = LLVMGetParam(f, at++);
+  if (t->shape.packed_rows >= 0) p.row_panel = LLVMGetParam(f, at++);
+  if (t->shape.parts) p.from = LLVMGetParam(f, at++), p.to = LLVMGetParam(f, at++), p.sums = LLVMGetParam(f, at++);
+  p.given = at;
   return p;
 }
 
@@ -238,7 +244,7 @@ static void tile_body(const Tile *t, const Variant *v) {
   Kernel kernel = *t->n->kernel;
   Stage stage = *t->n->stage;
   Nest in, rest;
-  Params p = read_params(t, e->function);
+  Params p = read_params(t, v, e->function);
   int panel = -1, row_panel = -1;
   if (t->shape.packed >= 0) {
     const Affine at = panel_strides(&stage, (int64_t)v->vectors * t->n->lanes, stage.lane);
@@ -270,7 +276,7 @@ static void tile_body(const Tile *t, const Variant *v) {
 /* The body of the function that lays out a panel by evaluation. */
 static void fill_body(const Tile *t, const Variant *v) {
   Nest in;
-  const Params p = read_params(t, t->n->e->function);
+  const Params p = read_params(t, v, t->n->e->function);
   const bool pairs = t->n->stage->pairs; /* they are made of the stage as it was */
   const Stage *stage = pairs ? &t->n->kernel->stages.data[t->n->number] : t->n->stage;
   nest_init(&in, t->n->u, t->n->kernel, stage, LLVMGetParam(t->n->e->function, 0), p.operand, NULL);
@@ -300,8 +306,7 @@ static bool in_blocks(const Tile *t) {
 static Variant *find_variant(Tile *t, LLVMTypeRef *types, unsigned count) {
   Nest *n = t->n;
   V lanes = n->mask[n->vectors - 1] ? n->mask_count[n->vectors - 1] : NULL;
-  int64_t known;
-  const bool dynamic = lanes && !i64_known(lanes, &known);
+  const bool dynamic = dynamic_lanes(n) != NULL;
   Variant *v = t->variants, *end = v + t->variant_count;
   while (v < end && !(v->vectors == n->vectors && v->dynamic == dynamic && (dynamic || v->tail == lanes))) v++;
   if (v < end) return v;

@@ -91,7 +91,7 @@ static void row_tiles(const Columns *c, V from, V to, V panel, bool nonempty) {
 static Range rows_of(Nest *n) {
   if (n->row_outer < 0) return range_axis(n, (unsigned)n->row);
   const int64_t all = shape_rows(n->stage).count;
-  return (Range){e_i64(n->e, 0), e_i64(n->e, all), all, all, 0};
+  return (Range){e_i64(n->e, 0), e_i64(n->e, all), all, all, 0, all > 0};
 }
 
 static void all_rows(const Columns *c) {
@@ -103,13 +103,13 @@ static void all_rows(const Columns *c) {
     if (r.count > 0 && r.count <= t->shape.rows)
       row_tile(c, r.from, e_i64(e, r.count), NULL);
     else
-      row_tiles(c, r.from, r.to, NULL, r.count > 0);
+      row_tiles(c, r.from, r.to, NULL, r.some);
     return;
   }
   Loop l;
   V step = e_i64(e, (int64_t)t->shape.rows * t->shape.block),
     panel = e_gep(e, e->i8, n->scratch, e_i64(e, t->shape.panel_bytes));
-  e_loop_begin(e, &l, r.from, r.to, step, NULL, 0, r.count > 0);
+  e_loop_begin(e, &l, r.from, r.to, step, NULL, 0, r.some);
   V end = i64_min(e, i64_add(e, l.i, step), r.to);
   tile_fill_rows(t, panel, l.i, LLVMBuildSub(e->b, end, l.i, ""), c->from, c->to);
   row_tiles(c, l.i, end, panel, true);
@@ -255,7 +255,7 @@ static void grouped_axes(Nest *n, Carry *carry, void *data) {
   const Range r = rows_of(n);
   V all = e_i64(e, g->t->shape.rows);
   Loop l;
-  e_loop_begin(e, &l, r.from, r.to, all, NULL, 0, r.count > 0);
+  e_loop_begin(e, &l, r.from, r.to, all, NULL, 0, r.some);
   V rows = g->t->shape.ragged ? i64_min(e, LLVMBuildSub(e->b, r.to, l.i, ""), all) : all;
   tile_call(g->t, &(TileCall){l.i, rows, NULL, NULL, g->from, g->to, group_sums(g, l.i)});
   e_loop_end(e, &l, NULL);
