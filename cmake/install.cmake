@@ -1,4 +1,5 @@
 # cmake --install, and a Debian package by CPack. What is installed: the compiler, its CMake package and pkg-config file.
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON) # tests are not needed for it
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 configure_file(${PROJECT_SOURCE_DIR}/cmake/gradc.pc.in ${PROJECT_BINARY_DIR}/gradc.pc @ONLY)
@@ -13,4 +14,5 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "a compiler for neural networks")
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "lld | binutils")
+set(CPACK_STRIP_FILES ON)
 include(CPack)

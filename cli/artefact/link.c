@@ -86,30 +86,32 @@ static const char *find_program(Arena *arena, const char *name) {
 #define HOST "x86_64"
 #endif
 
-/* Older ones do not know what LLVM 19 writes: the plain name, which may be one, comes last. */
-static bool find_wasm_linker(Arena *arena, Linker *linker, Why *why) {
-  static const char *const names[] = {"wasm-ld-19", "wasm-ld-20", "wasm-ld-21", "wasm-ld", NULL};
-  for (int i = 0; names[i]; i++)
-    if ((linker->path = find_program(arena, names[i]))) return true;
-  return fail(why, "no linker for WebAssembly was found: neither wasm-ld-19 nor wasm-ld is in PATH",
-              "install lld-19 (or lld of a later version)");
+/* The first of these programs that is there. Where none is, *tried has their names, with commas between. */
+static bool find_first(Arena *arena, const char *const *names, const char *prefix, Linker *linker, const char **tried) {
+  for (; *names; names++) {
+    const char *name = arena_printf(arena, "%s%s", prefix, *names);
+    if ((linker->path = find_program(arena, name))) return true;
+    *tried = **tried ? arena_printf(arena, "%s, %s", *tried, name) : name;
+  }
+  return false;
 }
 
 static bool find_linker(Arena *arena, const char *arch, Linker *linker, Why *why) {
+  /* Older ones do not know what LLVM 19 writes: the plain name, which may be one, comes last. */
+  static const char *const wasm[] = {"wasm-ld-19", "wasm-ld-20", "wasm-ld-21", "wasm-ld", NULL};
   static const char *const any[] = {"ld.lld", "ld.lld-21", "ld.lld-20", "ld.lld-19", "ld.lld-18", NULL};
-  static const char *const own[] = {"ld", "cc", "gcc", "clang", NULL};
-  const bool here = !strcmp(arch, HOST);
-  if (!strcmp(arch, "wasm32")) return find_wasm_linker(arena, linker, why);
-  for (int i = 0; any[i]; i++)
-    if ((linker->path = find_program(arena, any[i]))) return true;
-  for (int i = 0; own[i]; i++) {
-    const char *name = here ? own[i] : arena_printf(arena, "%s-linux-gnu-%s", arch, own[i]);
-    linker->driver = i > 0;
-    if ((linker->path = find_program(arena, name))) return true;
-  }
-  if (here) return fail(why, "no linker was found: neither ld.lld nor ld nor cc is in PATH", "install lld or gcc");
-  return fail(why, arena_printf(arena, "no linker for %s was found: neither ld.lld nor %s-linux-gnu-ld is in PATH", arch, arch),
-              "install lld, which links for every machine");
+  static const char *const own[] = {"ld", NULL}, *const drivers[] = {"cc", "gcc", "clang", NULL};
+  const bool here = !strcmp(arch, HOST), for_wasm = !strcmp(arch, "wasm32");
+  const char *tried = "", *prefix = here ? "" : arena_printf(arena, "%s-linux-gnu-", arch);
+  if (for_wasm && find_first(arena, wasm, "", linker, &tried)) return true;
+  if (!for_wasm && find_first(arena, any, "", linker, &tried)) return true;
+  if (!for_wasm && find_first(arena, own, prefix, linker, &tried)) return true;
+  linker->driver = true;
+  if (!for_wasm && find_first(arena, drivers, prefix, linker, &tried)) return true;
+  return fail(why, arena_printf(arena, "no linker for %s was found: PATH has none of %s", for_wasm ? "WebAssembly" : arch, tried),
+              for_wasm ? "install lld-19 (or lld of a later version)"
+              : here   ? "install lld or gcc; `--emit static` and `--emit obj` need none"
+                       : "install lld, which links for every machine; `--emit static` and `--emit obj` need none");
 }
 
 /* ---- running it ---- */

@@ -1,7 +1,7 @@
 # examples/browser in headless Chromium: the page trains, its curve is drawn, and digits drawn with a pen are recognised.
 . "$2/start.sh"
-browser=$(command -v chromium || command -v chromium-headless-shell || command -v google-chrome) ||
-  skip "no chromium: the page was not tried (apt-get install chromium; it is not among what scripts/setup installs)"
+browser=$(command -v chromium-headless-shell || command -v chromium || command -v google-chrome) ||
+  skip "no chromium: the page was not tried (scripts/setup installs chromium-headless-shell)"
 command -v python3 >/dev/null || skip "no python3 to serve the page"
 command -v wasm-ld-19 >/dev/null || command -v wasm-ld >/dev/null || skip "no wasm-ld (scripts/setup installs lld-19)"
 sh "$here/../../examples/browser/run" --gradc "$gradc" --into site

@@ -19,4 +19,4 @@ mkdir none && for kind in "--emit python" "--emit static"; do
   grep -q "for wasm32 there is no $kind" said || fail "$(cat said)"
 done
 PATH=$dir/none "$gradc" build digits.nn --quiet --target wasm32 2>said && fail "it linked without a linker"
-grep -q 'no linker for WebAssembly was found: neither wasm-ld-19 nor wasm-ld is in PATH' said || fail "$(cat said)"
+grep -q 'no linker for WebAssembly was found: PATH has none of wasm-ld-19, .*, wasm-ld$' said || fail "$(cat said)"
