@@ -29,8 +29,7 @@ static void set_error(GradcSafeFile *file, int error, const char *reason) {
 /* The folder of the path: "a/b" -> "a", "/b" -> "/", "b" -> ".". */
 static void folder_of(const char *path, char folder[GRADC_PATH_ROOM]) {
   const char *slash = strrchr(path, '/');
-  if (!slash) strcpy(folder, ".");
-  else snprintf(folder, GRADC_PATH_ROOM, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+  snprintf(folder, GRADC_PATH_ROOM, "%.*s", slash && slash != path ? (int)(slash - path) : 1, slash ? path : ".");
 }
 
 static const char *base_of(const char *path) {
@@ -64,7 +63,7 @@ static void remove_stale(const char *path) {
 /* The path that is to be replaced: the end of a symbolic link. */
 static void resolve(GradcSafeFile *file, const char *path) {
   struct stat info;
-  char *real = !lstat(path, &info) && S_ISLNK(info.st_mode) ? realpath(path, NULL) : NULL;
+  char *real = !fstatat(AT_FDCWD, path, &info, AT_SYMLINK_NOFOLLOW) && S_ISLNK(info.st_mode) ? realpath(path, NULL) : NULL;
   const char *target = real ? real : path;
   if (strlen(target) >= GRADC_PATH_ROOM - 64) set_error(file, ENAMETOOLONG, NULL);
   else memcpy(file->path, target, strlen(target) + 1);
@@ -75,7 +74,7 @@ static void resolve(GradcSafeFile *file, const char *path) {
 static void look_at_old(GradcSafeFile *file, mode_t *mode) {
   struct stat info;
   if (!*base_of(file->path)) set_error(file, EISDIR, "it names a folder");
-  if (stat(file->path, &info)) return;
+  if (fstatat(AT_FDCWD, file->path, &info, 0)) return;
   if (S_ISDIR(info.st_mode)) set_error(file, EISDIR, "it is a folder");
   else if (!S_ISREG(info.st_mode)) set_error(file, EINVAL, "it is not a regular file");
   else if (faccessat(AT_FDCWD, file->path, W_OK, AT_EACCESS)) set_error(file, errno, NULL);
@@ -87,7 +86,7 @@ static void make_temporary(GradcSafeFile *file) {
   for (int i = 0; i < MOST_NAMES; i++) {
     struct stat info;
     snprintf(file->temporary, GRADC_PATH_ROOM, "%.*s.tmp-%ld-%d", GRADC_PATH_ROOM - 64, file->path, (long)getpid(), i);
-    int fd = open(file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int fd = openat(AT_FDCWD, file->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0 && errno == EEXIST) continue;
     if (fd < 0) break;
     bool locked = !flock(fd, LOCK_EX | LOCK_NB), without = !locked && errno != EWOULDBLOCK;
@@ -143,7 +142,7 @@ static int sync_file(int fd) {
 static int sync_folder(const char *path) {
   char folder[GRADC_PATH_ROOM];
   folder_of(path, folder);
-  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int fd = openat(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return 0;
   int error = fsync(fd) ? errno : 0;
   close(fd);
@@ -152,7 +151,7 @@ static int sync_folder(const char *path) {
 
 void gradc_safefile_abandon(GradcSafeFile *file) {
   if (file->fd < 0) return;
-  unlink(file->temporary);
+  unlinkat(AT_FDCWD, file->temporary, 0);
   close(file->fd);
   file->fd = -1;
 }

@@ -249,8 +249,9 @@ static GradcStatus parse(Reader *reader, int64_t size) {
 }
 
 GradcStatus gradc_file_parse(void *bytes, int64_t size, const char *name, GradcFile **file, GradcMessage *message) {
-  *file = calloc(1, sizeof **file);
   const size_t length = strlen(name) + 1;
+  *file = malloc(sizeof **file);
+  if (*file) **file = (GradcFile){0};
   if (*file && ((*file)->name = malloc(length))) memcpy((*file)->name, name, length);
   if (!*file || !(*file)->name) {
     free(bytes), free(*file);
@@ -277,7 +278,7 @@ static GradcStatus file_error(GradcMessage *message, const char *path, int error
 static GradcStatus read_all(const char *path, char **bytes, int64_t *size, GradcMessage *message) {
   struct stat info;
   *bytes = NULL, *size = 0;
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* not to wait for the other end of a pipe */
+  int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* not to wait for the other end of a pipe */
   if (fd < 0) return file_error(message, path, errno);
   GradcStatus status = GRADC_OK;
   int64_t got = 0;

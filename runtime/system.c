@@ -14,7 +14,7 @@
 
 /* The beginning of a small text file; "" where it cannot be read. */
 static void read_text(const char *path, char *text, size_t size) {
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
   const ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
   text[n > 0 ? n : 0] = 0;
   if (fd >= 0) close(fd);

@@ -177,7 +177,7 @@ static V emit_run(Emit *e, const EmitModel *m, const EmitOptions *options, int k
   own.rows = m->rows[kind];
   Unit u = {.e = e, .schedule = m->schedules[kind], .options = &own};
   V *kernels = ARENA_ARRAY(&u.arena, V, u.schedule->kernels.count + 1);
-  e->small = kind == GRADC_ENTRY_INIT;
+  e->small = kind == GRADC_ENTRY_INIT || kind == GRADC_ENTRY_GRADIENT;
   for (uint32_t i = 0; i < u.schedule->kernels.count; i++) {
     kernels[i] = find_done(done, u.schedule, i);
     if (kernels[i]) continue;
