@@ -125,13 +125,12 @@ static bool fill_buffers(GradcModel *model) {
   return true;
 }
 
-/* Builds the instance at the beginning of its memory. */
+/* Builds the instance at the beginning of its memory, which is all zeros: what lies beside the examples of a short batch is then
+ * the same in every run. */
 static GradcStatus build(void *memory, const GradcProgram *program, const int64_t *capacity, const GradcLayout *layout,
                          uint64_t seed, GradcModel **out, GradcMessage *message) {
   GradcModel *model = memory;
   char *base = memory;
-  /* All of it: what lies beside the examples of a short batch is then the same in every run. */
-  memset(memory, 0, (size_t)layout->memory.total);
   model->program = program;
   model->layout = *layout;
   model->last = -1;
@@ -176,6 +175,15 @@ static GradcStatus too_large(GradcMessage *message, const GradcProgram *program,
                     program->name, total, kept, arena, have);
 }
 
+/* Zeros in memory of our own, `huge`: at a multiple of HUGE_PAGE. The system gives pages of zeros as they are touched: some never are. */
+static void clear(char *memory, size_t size, bool huge) {
+  size_t fresh = 0;
+#ifdef __linux__
+  if (huge && !madvise(memory, size / HUGE_PAGE * HUGE_PAGE, MADV_DONTNEED)) fresh = size / HUGE_PAGE * HUGE_PAGE;
+#endif
+  memset(memory + fresh, 0, size - fresh);
+}
+
 GradcStatus gradc_create(const GradcProgram *program, uint64_t seed, const int64_t *capacity, int threads,
                          GradcModel **model, GradcMessage *message) {
   GradcLayout layout;
@@ -192,6 +200,7 @@ GradcStatus gradc_create(const GradcProgram *program, uint64_t seed, const int64
 #ifdef MADV_HUGEPAGE
   if (huge) madvise(memory, (size_t)total, MADV_HUGEPAGE); /* advice: a refusal changes nothing */
 #endif
+  clear(memory, (size_t)total, huge);
   status = build(memory, program, capacity, &layout, seed, model, message);
   if (status) free(memory);
   else (*model)->own = memory;
@@ -211,6 +220,7 @@ GradcStatus gradc_create_at(const GradcProgram *program, uint64_t seed, const in
   if (size < layout.memory.total)
     return gradc_fail(message, GRADC_ERROR_ARGUMENT, "the model \"%s\" needs %lld bytes, and was given %lld",
                       program->name, (long long)layout.memory.total, (long long)size);
+  memset(memory, 0, (size_t)layout.memory.total);
   return build(memory, program, capacity, &layout, seed, model, message);
 }
 

@@ -24,7 +24,6 @@ static bool fails(void) {
   return countdown && (calls == countdown || (forever && calls > countdown));
 }
 static void *failing_malloc(size_t size) { return fails() ? NULL : malloc(size); }
-static void *failing_calloc(size_t count, size_t size) { return fails() ? NULL : calloc(count, size); }
 static void *failing_realloc(void *old, size_t size) { return fails() ? NULL : realloc(old, size); }
 static int failing_memalign(void **memory, size_t alignment, size_t size) {
   return fails() ? ENOMEM : posix_memalign(memory, alignment, size);
@@ -35,7 +34,6 @@ static int failing_thread(pthread_t *id, const pthread_attr_t *attributes, void 
 }
 
 #define malloc failing_malloc
-#define calloc failing_calloc
 #define realloc failing_realloc
 #define posix_memalign failing_memalign
 #include "../../runtime/model.c"
@@ -47,7 +45,6 @@ static int failing_thread(pthread_t *id, const pthread_attr_t *attributes, void 
 #define pthread_create failing_thread
 #include "../../runtime/team.c"
 #undef pthread_create
-#undef calloc
 #undef realloc
 #undef posix_memalign
 
