@@ -151,6 +151,9 @@ static int32_t far_rows(const TileShape *shape, const Target *t, const Stage *s,
 
 int64_t shape_sum_rows(const TileShape *shape, const Stage *s) { return shape_rows(s).count + 2 * (int64_t)shape->rows; }
 
+/* Along the first red axis, which is parted? */
+static bool keeps_pairs(const Stage *s) { return s->red == 1 && stage_in_pairs(s); }
+
 /* Long sums over a lane operand that lies as it is used, in parts whose panels stay in the first cache. `row`: bytes of
  * one k. */
 static void choose_parts(TileShape *shape, const Target *t, const Stage *s, int64_t row, int64_t inner) {
@@ -164,7 +167,7 @@ static void choose_parts(TileShape *shape, const Target *t, const Stage *s, int6
   if (sums > SUM_BYTES / 4) return;
   shape->parts = true, shape->beyond = false;
   shape->limit = depth / inner;
-  if (stage_in_pairs(s)) shape->limit &= ~1ll; /* a pair is not parted */
+  if (keeps_pairs(s)) shape->limit &= ~1ll;
   shape->depth = shape->limit * inner;
   shape->panels = BLOCK_BYTES / (shape->depth * row * shape->vectors);
   if (shape->panels * sums > SUM_BYTES) shape->panels = SUM_BYTES / sums;
@@ -252,7 +255,7 @@ static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, c
   while (shape->vectors > 1 && all > PANEL_BYTES / row / inner / shape->vectors) shape->vectors--;
   const int64_t most = PANEL_BYTES / row / inner / shape->vectors;
   shape->packed = expr;
-  shape->limit = all < most ? all : stage_in_pairs(s) ? most & ~1ll : most;
+  shape->limit = all < most ? all : keeps_pairs(s) ? most & ~1ll : most;
   shape->beyond = first.batch >= 0 || all > shape->limit;
   shape->depth = shape->limit * inner;
   const int64_t panel = shape->depth * row * shape->vectors;
