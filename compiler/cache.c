@@ -91,7 +91,7 @@ bool cache_key(const char *text, size_t size, CacheKey *key) {
   }
   for (size_t i = size & ~(size_t)7; i < size; i++) other = (other ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
   const uint64_t machine = hash_mix(build, processor());
-  *key = (CacheKey){{hash_mix(machine, hash_bytes(text, size)), hash_mix(other, machine)}};
+  *key = (CacheKey){{hash_mix(machine, hash_words(text, size)), hash_mix(other, machine)}};
   return build != 0;
 }
 
@@ -130,7 +130,7 @@ int64_t cache_limit(void) {
 static size_t padded(uint64_t size) { return (size_t)(size + 15) & ~(size_t)15; }
 
 static uint64_t checksum(const Header *h, const char *payload, size_t size) {
-  return hash_mix(hash_bytes(h, offsetof(Header, check)), hash_bytes(payload, size));
+  return hash_mix(hash_bytes(h, offsetof(Header, check)), hash_words(payload, size));
 }
 
 /* Whether a file is what its name says, to the last bit. */

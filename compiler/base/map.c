@@ -2,6 +2,7 @@
 #include "map.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "mem.h"
 
@@ -16,6 +17,19 @@ uint64_t hash_bytes(const void *data, size_t size) { /* FNV-1a, then mixed */
   uint64_t h = 0xcbf29ce484222325u;
   for (const unsigned char *p = data, *end = p + size; p < end; p++) h = (h ^ *p) * 0x100000001b3u;
   return hash_mix(h, size);
+}
+
+uint64_t hash_words(const void *data, size_t size) {
+  const unsigned char *p = data;
+  uint64_t h = size, word;
+  size_t left = size;
+  for (; left >= sizeof word; p += sizeof word, left -= sizeof word) {
+    memcpy(&word, p, sizeof word);
+    h = hash_mix(h, word);
+  }
+  word = 0;
+  memcpy(&word, p, left);
+  return hash_mix(h, word);
 }
 
 static uint32_t find(const Map *m, uint64_t key) {

@@ -18,6 +18,8 @@ void map_set(Map *map, uint64_t key, uint32_t value);
 void map_free(Map *map);
 
 uint64_t hash_bytes(const void *data, size_t size);
+/* The same for what is long: another value, made of eight bytes at a time. */
+uint64_t hash_words(const void *data, size_t size);
 uint64_t hash_mix(uint64_t hash, uint64_t value);
 
 #endif

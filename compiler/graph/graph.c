@@ -65,7 +65,7 @@ Shape shape_of(Graph *g, const Dims *dims) {
   if (!dims->rank) return (Shape){0};
   Dims own = {.rank = dims->rank}; /* `dims` may lie in the array that grows */
   memcpy(own.dims, dims->dims, own.rank * sizeof own.dims[0]);
-  for (uint64_t key = hash_bytes(own.dims, own.rank * sizeof own.dims[0]);; key = hash_mix(key, own.rank)) {
+  for (uint64_t key = hash_words(own.dims, own.rank * sizeof own.dims[0]);; key = hash_mix(key, own.rank)) {
     const uint32_t id = map_get(&g->shape_ids, key, 0);
     if (id && dims_equal(&g->shapes.data[id], &own)) return (Shape){id};
     if (id) continue;

@@ -100,6 +100,8 @@ typedef struct {
   Span span;
 } Output;
 
+#define RULE_WORDS 3 /* of 64 bits: one for each rule of the builder, and one more */
+
 typedef struct Graph {
   Session *session;
   Vec(NodeData) nodes;   /* [0] is no node */
@@ -115,6 +117,7 @@ typedef struct Graph {
   uint32_t marks;        /* how many MARK nodes were made */
   uint32_t loops;        /* numbers of loops are below this */
   Span span;             /* given to nodes that are made next */
+  uint64_t rules[P_COUNT][RULE_WORDS]; /* rules.c: those that are for a primitive */
   uint32_t *fired;       /* the caller's, for tests: counts how often each rule of the builder was used; or NULL */
 } Graph;
 

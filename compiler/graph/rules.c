@@ -144,19 +144,33 @@ static const Rule table[] = {
 #undef RULE_KIND
 };
 
+_Static_assert(sizeof table / sizeof table[0] < 64 * RULE_WORDS, "more words for the rules of a primitive");
+
+/* The rules for a primitive, as bits: found once a graph. The last bit says that they have been. */
+static const uint64_t *rules_of(Graph *g, Prim prim, unsigned kind) {
+  uint64_t *rules = g->rules[prim];
+  if (rules[RULE_WORDS - 1] >> 63) return rules;
+  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+    if (table[i].prim != P_COUNT ? table[i].prim == prim : (table[i].kind & kind) != 0) rules[i / 64] |= UINT64_C(1) << i % 64;
+  rules[RULE_WORDS - 1] |= UINT64_C(1) << 63;
+  return rules;
+}
+
 Node rules_apply(Graph *g, const Draft *d) {
   const unsigned kind = prim_info(d->prim)->kind;
   if (kind & K_LEAF) return NODE_NONE;
   const Node a = d->in[0], b = d->count > 1 ? d->in[1] : NODE_NONE, c = d->count > 2 ? d->in[2] : NODE_NONE;
-  for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-    if (table[i].prim != P_COUNT ? table[i].prim != d->prim : !(table[i].kind & kind)) continue;
-    const Node made = table[i].apply(g, d, a, b, c), n = made.id ? MUTATED_RULE(g, table[i].name, made) : made;
-    if (!n.id) continue;
-    if (g->fired) g->fired[i]++;
-    if (node_type(g, n) != d->type || node_shape(g, n).id != d->shape.id)
-      draft_bug(g, d, __FILE__, __LINE__, table[i].name);
-    return n;
-  }
+  const uint64_t *rules = rules_of(g, d->prim, kind);
+  for (uint32_t word = 0; word < RULE_WORDS; word++)
+    for (uint64_t left = word < RULE_WORDS - 1 ? rules[word] : rules[word] << 1 >> 1; left; left &= left - 1) {
+      const uint32_t i = 64 * word + (uint32_t)__builtin_ctzll(left);
+      const Node made = table[i].apply(g, d, a, b, c), n = made.id ? MUTATED_RULE(g, table[i].name, made) : made;
+      if (!n.id) continue;
+      if (g->fired) g->fired[i]++;
+      if (node_type(g, n) != d->type || node_shape(g, n).id != d->shape.id)
+        draft_bug(g, d, __FILE__, __LINE__, table[i].name);
+      return n;
+    }
   return NODE_NONE;
 }
 
