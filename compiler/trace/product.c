@@ -240,13 +240,29 @@ static bool einsum_fits(Tracer *t, Call *c, Value v, const int *labels, uint32_t
                   (long long)*extent, (long long)dims.dims[i]);
       return false;
     }
-    if (label_at(labels, i, labels[i]) >= 0) {
-      trace_limit(t, "einsum-diagonal", c->span, "a letter twice in one operand of `einsum` has no meaning yet");
-      return false;
-    }
     *extent = dims.dims[i];
   }
   return true;
+}
+
+/* A letter twice in an operand: its diagonal, as the last axis. */
+static Value einsum_diagonals(Tracer *t, Value v, int *labels, uint32_t *count, Span span) {
+  for (uint32_t i = 0; i < *count; i++) {
+    for (uint32_t k = i + 1; k < *count; k++) {
+      if (labels[i] != labels[k]) continue;
+      uint32_t perm[MAX_LABELS], n = 0;
+      for (uint32_t j = 0; j < *count; j++)
+        if (j != i && j != k) perm[n++] = j;
+      perm[n] = i, perm[n + 1] = k;
+      v = op_diagonal(t, tensor_transpose(t, v, perm), span);
+      if (value_bad(v)) return v;
+      const int twice = labels[i];
+      for (uint32_t j = 0; j < n; j++) labels[j] = labels[perm[j]];
+      labels[n] = twice, *count = n + 1;
+      return einsum_diagonals(t, v, labels, count, span);
+    }
+  }
+  return v;
 }
 
 static Value einsum_one(Tracer *t, Value v, const int *labels, const int *out, uint32_t out_count, Span span) {
@@ -278,6 +294,8 @@ Value builtin_einsum(Tracer *t, Call *c) {
     if (!value_to_float(t, &v, c->span)) return value_poison();
     p = read_labels(p, next, &next_count);
     if (!einsum_fits(t, c, v, next, next_count, extents)) return value_poison();
+    v = einsum_diagonals(t, v, next, &next_count, c->span);
+    if (value_bad(v)) return v;
     const bool last = i + 1 == parts.count;
     if ((*p == ',') == last) {
       trace_error(t, "bad-argument", c->span, "the form of `einsum` does not name %u operands", parts.count);

@@ -551,24 +551,28 @@ static Value triangle(Tracer *t, Call *c, bool upper) {
 Value builtin_tril(Tracer *t, Call *c) { return triangle(t, c, false); }
 Value builtin_triu(Tracer *t, Call *c) { return triangle(t, c, true); }
 
+Value op_diagonal(Tracer *t, Value x, Span span) {
+  const Dims dims = value_dims(t, x);
+  const Value mask = value_tensor(t, compare_places(t, P_EQ, dims.dims[dims.rank - 2], dims.dims[dims.rank - 1], 0), false, span);
+  const Over rows = {false, 1, {dims.rank - 2}};
+  const Value kept = op_select(t, mask, x, value_number(0, true, span), span);
+  return value_bad(kept) ? kept : op_reduce(t, P_SUM, kept, &rows, false, span);
+}
+
 Value builtin_diag(Tracer *t, Call *c) {
   Value x = c->args[0];
   if (!value_to_tensor(t, &x, t->graph->float_type, c->span)) return value_poison();
   const Dims dims = value_dims(t, x);
-  const Value zero = value_number(0, true, c->span);
   if (dims.rank == 1) {
     const Value mask = value_tensor(t, compare_places(t, P_EQ, dims.dims[0], dims.dims[0], 0), false, c->span);
-    return op_select(t, mask, x, zero, c->span);
+    return op_select(t, mask, x, value_number(0, true, c->span), c->span);
   }
   if (dims.rank != 2 || dims.dims[0] != dims.dims[1]) {
     trace_error(t, "shape-mismatch", c->span, "`diag` takes a vector or a square matrix; found %s",
                 value_describe(t, x));
     return value_poison();
   }
-  const Value mask = value_tensor(t, compare_places(t, P_EQ, dims.dims[0], dims.dims[1], 0), false, c->span);
-  const Over rows = {false, 1, {0}};
-  const Value kept = op_select(t, mask, x, zero, c->span);
-  return value_bad(kept) ? kept : op_reduce(t, P_SUM, kept, &rows, false, c->span);
+  return op_diagonal(t, x, c->span);
 }
 
 Value op_iota(Tracer *t, int64_t begin, int64_t count, Span span) {

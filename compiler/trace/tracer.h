@@ -331,6 +331,7 @@ typedef struct {
   uint32_t axes[GRAPH_MAX_RANK];
 } Over;
 bool over_resolve(Tracer *t, Value over, uint32_t rank, Over *out, Span at);
+Value op_diagonal(Tracer *t, Value x, Span span); /* of the last two axes, of one extent */
 Value op_reduce(Tracer *t, Prim prim, Value x, const Over *over, bool keep, Span span);
 Value op_mean(Tracer *t, Value x, const Over *over, bool keep, Span span);
 

@@ -111,9 +111,11 @@ static bool conv_args(Tracer *t, Call *c, Value *x, Value *w, Window *window, in
   if (!tensors_unify(t, both, 2, true, c->span)) return false;
   *x = both[0], *w = both[1];
   const Dims dims = value_dims(t, *x), kernel = value_dims(t, *w);
-  if (dims.rank < 2 || dims.rank - 1 > MAX_SPACE || kernel.rank != dims.rank + 1 || w->batched) {
+  const bool many = dims.rank > MAX_SPACE + 1;
+  if (dims.rank < 2 || many || kernel.rank != dims.rank + 1 || w->batched) {
     Diag *d = trace_error(t, "shape-mismatch", c->span,
-                          "a convolution takes [places .., channels] and a kernel [sizes .., in, out]; found %s and %s",
+                          many ? "a convolution goes over 1, 2 or 3 axes of places, then come the channels; found %s and %s"
+                               : "a convolution takes [places .., channels] and a kernel [sizes .., in, out]; found %s and %s",
                           dims_text(t, &dims), dims_text(t, &kernel));
     note_value(t, d, *x, c->span, "the array");
     note_value(t, d, *w, c->span, "the kernel");
@@ -243,7 +245,7 @@ static bool window_args(Tracer *t, Call *c, Value *x, Window *w) {
   if (!value_to_float(t, x, c->span)) return false;
   const Dims dims = value_dims(t, *x);
   if (dims.rank < 2 || dims.rank - 1 > MAX_SPACE) {
-    trace_error(t, "shape-mismatch", c->span, "windows go over [places .., channels]; found %s", value_describe(t, *x));
+    trace_error(t, "shape-mismatch", c->span, "windows go over 1, 2 or 3 axes of places, then come the channels: [places .., channels]; found %s", value_describe(t, *x));
     return false;
   }
   w->space = dims.rank - 1;
