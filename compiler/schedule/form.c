@@ -291,9 +291,7 @@ void form_stages(Fuse *f) {
     } else if (p == P_CONCAT) {
       place_concat(f, n);
     } else if (p == P_PAD && node_attr_count(g, n)) {
-      bool gaps = false;
-      for (uint32_t i = 0; i < node_rank(g, n); i++) gaps |= node_attr(g, n)[3 * i + 2] != 0;
-      if (gaps) place_parts(f, n, FORM_FILL, 2);
+      if (pad_has_gaps(g, n)) place_parts(f, n, FORM_FILL, 2);
       else place_copy(f, n, -1);
     } else if (p == P_SCATTER_ADD) {
       place_scatter(f, n);

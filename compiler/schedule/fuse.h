@@ -159,4 +159,11 @@ uint32_t schedule_buffer(Fuse *f, Node n);       /* the arena buffer of a node, 
 uint32_t schedule_slot_buffer(Fuse *f, uint32_t slot);
 Extent extent_of(int64_t dim);
 
+/* Are there zeros between the elements of a PAD, and not around them alone? */
+static inline bool pad_has_gaps(const Graph *g, Node pad) {
+  for (uint32_t i = 0; i < node_rank(g, pad); i++)
+    if (node_attr(g, pad)[3 * i + 2]) return true;
+  return false;
+}
+
 #endif

@@ -83,11 +83,7 @@ static void keep_table(Fuse *f, Node n) {
 
 static bool keeps_always(const Graph *g, Node n) {
   const Prim p = node_prim(g, n);
-  if (p == P_PAD) {
-    for (uint32_t i = 0; i < node_rank(g, n); i++)
-      if (node_attr(g, n)[3 * i + 2]) return true;
-    return false;
-  }
+  if (p == P_PAD) return pad_has_gaps(g, n);
   if (p == P_MARK) return node_prim(g, node_in(g, n, 0)) == P_TRANSPOSE; /* lower.c turns it */
   return prim_is(p, K_REDUCTION | K_OVERLAP | K_CONTRACTION) || p == P_CONCAT || p == P_SCATTER_ADD || is_loop_value(p);
 }

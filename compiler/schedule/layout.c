@@ -108,7 +108,7 @@ static void leave_out(Layout *l) {
   }
 }
 
-/* The zeros around images are not kept for a convolution that goes through the examples in its lanes: there a tap is
+/* The zeros around images, not those between places, are not kept for a convolution that goes through the examples in its lanes: there a tap is
  * inside for all lanes or for none, and those outside are passed over. */
 static void drop_pads(Fuse *f, Node n) {
   const Graph *g = f->g;
@@ -116,7 +116,7 @@ static void drop_pads(Fuse *f, Node n) {
   for (uint32_t i = 0; i < 2; i++) {
     bool windows = false;
     const Node pad = below_views(f, node_in(g, n, i), &windows);
-    if (!windows || node_prim(g, pad) != P_PAD || !f->grouped[pad.id] || f->uses[pad.id] != 1) continue;
+    if (!windows || node_prim(g, pad) != P_PAD || pad_has_gaps(g, pad) || !f->grouped[pad.id] || f->uses[pad.id] != 1) continue;
     const Node in = node_in(g, pad, 0);
     if (f->kept[in.id]) f->kept[pad.id] = f->grouped[pad.id] = false;
   }
