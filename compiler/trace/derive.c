@@ -76,7 +76,19 @@ static bool scalar_of(Tracer *t, Value *e, Span span) {
   return false;
 }
 
-/* With `per = example` the name was bound to copies, one for each example, by env_bind: nothing is left to do. */
+/* With `per = example` a name was bound to copies, one for each example, by env_bind: only what has no name is left. */
+static bool one_each(Tracer *t, Value x, Span span) {
+  bool each = x.kind != V_TENSOR || x.batched;
+  if (x.kind == V_TUPLE)
+    for (uint32_t i = 0; i < x.count && each; i++)
+      if (!one_each(t, x.items[i], span)) return false;
+  if (each) return true;
+  Diag *d = trace_error(t, "per-example", span, "a gradient for each example is taken by a name: %s has none", value_describe(t, x));
+  note_value(t, d, x, span, "the second argument");
+  diag_hint(t->s, d, "name it first: `let w = ...`, use `w` in the first argument, then `grad(e, w, per = example)`");
+  return false;
+}
+
 Value builtin_grad(Tracer *t, Call *c) {
   Value e = c->args[0];
   if (!scalar_of(t, &e, c->span)) return value_poison();
@@ -85,6 +97,7 @@ Value builtin_grad(Tracer *t, Call *c) {
     trace_error(t, "bad-argument", c->span, "`per` is `example`; found %s", value_describe(t, per));
     return value_poison();
   }
+  if (per.kind != V_ABSENT && !one_each(t, c->args[1], c->span)) return value_poison();
   return grad_by(t, e, c->args[1], c->span);
 }
 

@@ -17,20 +17,22 @@ static Value marked_tensor(Tracer *t, Value v, int mark) {
   return v;
 }
 
-/* [a, b] of tensors alike, which `grad` can only differentiate by once they are one tensor. */
-static bool stacks(Tracer *t, Value v) {
-  if (v.kind != V_ARRAY || !v.count) return false;
-  for (uint32_t i = 0; i < v.count; i++) {
-    const Value item = v.items[i];
-    if (item.kind != V_TENSOR || item.graph != t->graph_index || !type_is_float(value_type(t, item))) return false;
-    const Dims dims = value_dims(t, item), first = value_dims(t, v.items[0]);
-    if (!dims_equal(&dims, &first)) return false;
+/* [a, b] of float tensors alike, or of such, which `grad` can only differentiate by once they are one tensor. */
+static bool stacks(Tracer *t, Value v, Dims *dims) {
+  if (v.kind == V_TENSOR && v.graph == t->graph_index && type_is_float(value_type(t, v))) return *dims = value_dims(t, v), true;
+  if (v.kind != V_ARRAY || !v.count || !stacks(t, v.items[0], dims)) return false;
+  for (uint32_t i = 1; i < v.count; i++) {
+    Dims other;
+    if (!stacks(t, v.items[i], &other) || !dims_equal(&other, dims)) return false;
   }
+  if (dims->rank == GRAPH_MAX_RANK) return false;
+  dims->dims[dims->rank++] = v.count; /* where it stands does not matter */
   return true;
 }
 
 static Value marked_value(Tracer *t, Value v, int mark, Span span) {
-  if (stacks(t, v)) value_to_tensor(t, &v, TYPE_COUNT, span);
+  Dims dims;
+  if (v.kind == V_ARRAY && stacks(t, v, &dims)) value_to_tensor(t, &v, TYPE_COUNT, span);
   if ((v.kind == V_BUNDLE || v.kind == V_INSTANCE) && mark == MARK_PER_EXAMPLE) return bundle_per_example(t, v, span);
   if (v.kind != V_BUNDLE) return marked_tensor(t, v, mark);
   Bundle *b = bundle_copy(t, v.bundle);
@@ -41,7 +43,8 @@ static Value marked_value(Tracer *t, Value v, int mark, Span span) {
 }
 
 void env_bind_owned(Tracer *t, Env *env, Name name, Value value, Owned *owned, Span span) {
-  const int mark = owned ? MARK_NONE : name_mark(t, name, span);
+  int mark = name_mark(t, name, span);
+  if (owned && mark != MARK_PER_EXAMPLE) mark = MARK_NONE; /* a slot needs no mark */
   if (mark) value = marked_value(t, value, mark, span);
   Binding *b = ARENA_NEW(t->arena, Binding);
   *b = (Binding){name, value, owned, span, env->head};

@@ -430,6 +430,71 @@ static void own_derivatives_of_any_kind(void **state) {
   fixture_close(&f);
 }
 
+/* The derivative of a gradient of one's own is that of what it says: of x^3 / 3, x sin(z), and one that goes round a loop. */
+static void derives_own_derivatives(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "fn cube(x) = x^3 / 3\n  with gradient(dy) = dy * x^2\n"
+               "fn wave(x, z) = x * sin(z)\n  with gradient(dy) = (dy * sin(z), dy * x * cos(z))\n"
+               "fn power(x) = x^6\n  with gradient(dy) = 6 * scan h = dy for i in 0 .. 5 { next h * x }\n"
+               "fn mixed(u) = u @ u.T\n  with gradient(dy) = (dy + dy.T) @ u\n"
+               "model m {\n  input x: []\n  input z: []\n  let c = cube(x)\n  let w = wave(x, z)\n  let p = power(x)\n  let u = [[x, z]]\n"
+               "  output c2 = grad(grad(c, x), x)\n  output c3 = grad(grad(grad(c, x), x), x)\n"
+               "  output wzz = grad(grad(w, z), z)\n  output wxz = grad(grad(w, x), z)\n  output wzx = grad(grad(w, z), x)\n"
+               "  output wxzz = grad(grad(grad(w, z), x), z)\n  output p2 = grad(grad(p, x), x)\n  output p3 = grad(grad(grad(p, x), x), x)\n"
+               "  output m2 = grad(sum(grad(sum(mixed(u)), u)), u)\n  output bent = jvp(grad(c, x), x, 3.0)\n  loss c\n}", TYPE_F64);
+  const double x = 1.25, z = 0.5;
+  PUT(&f, "x", x);
+  PUT(&f, "z", z);
+  near(value_at(&f, 1, "c2", 0), 2 * x, 1e-14);
+  near(value_at(&f, 1, "c3", 0), 2, 1e-14);
+  near(value_at(&f, 1, "wzz", 0), -x * sin(z), 1e-14);
+  near(value_at(&f, 1, "wxz", 0), cos(z), 1e-14);
+  near(value_at(&f, 1, "wzx", 0), cos(z), 1e-14);
+  near(value_at(&f, 1, "wxzz", 0), -sin(z), 1e-14);
+  near(value_at(&f, 1, "p2", 0), 30 * pow(x, 4), 1e-12);
+  near(value_at(&f, 1, "p3", 0), 120 * pow(x, 3), 1e-12);
+  near(value_at(&f, 1, "m2", 0), 2, 1e-14);
+  near(value_at(&f, 1, "m2", 1), 2, 1e-14);
+  near(value_at(&f, 1, "bent", 0), 6 * x, 1e-14);
+  fixture_close(&f);
+}
+
+/* One gradient an example by a parameter, by its own name and by one of an instance's. */
+static void keeps_examples_apart(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "model m { input x: [2]; param w: [2] ~ ones; let f = dense(1, bias = false); let y = sum(f(x)); let v = f.W\n"
+               " output g = grad(sum((w * x)^2), w, per = example)\n output all = grad(sum((w * x)^2), w)\n"
+               " output shared = grad(sum(x @ v), v, per = example); loss y }", TYPE_F64);
+  const double x[] = {1, 2, -3, 0.5};
+  put(&f, "x", x, 4);
+  PUT(&f, "w", 1, 1);
+  for (int i = 0; i < 4; i++) near(value_at(&f, 2, "g", i), 2 * x[i] * x[i], 1e-14), near(value_at(&f, 2, "shared", i), x[i], 1e-14);
+  fixture_close(&f);
+}
+
+/* A letter twice in an operand of einsum is its diagonal. */
+static void sums_diagonals(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "model m { input a: [2, 2]; input b: [2, 2, 2]; output trace = einsum(\"ii ->\", a); output own = einsum(\"ii -> i\", a)\n"
+               " output far = einsum(\"iji -> ji\", b); output all = einsum(\"iii -> i\", b); output both = einsum(\"ii, ij -> j\", a, a); loss sum(a) }",
+               TYPE_F64);
+  const double a[] = {1, 2, 3, 4}, b[] = {1, 2, 3, 4, 5, 6, 7, 8};
+  put(&f, "a", a, 4);
+  put(&f, "b", b, 8);
+  near(value_at(&f, 1, "trace", 0), 5, 0);
+  near(value_at(&f, 1, "own", 1), 4, 0);
+  const double far[] = {1, 6, 3, 8};
+  for (int i = 0; i < 4; i++) near(value_at(&f, 1, "far", i), far[i], 0);
+  near(value_at(&f, 1, "all", 0), 1, 0);
+  near(value_at(&f, 1, "all", 1), 8, 0);
+  near(value_at(&f, 1, "both", 0), 1 * 1 + 4 * 3, 0);
+  near(value_at(&f, 1, "both", 1), 1 * 2 + 4 * 4, 0);
+  fixture_close(&f);
+}
+
 /* Two inner steps from shared parameters, one copy an example; the outer gradient goes through both. */
 static void learns_to_learn(void **state) {
   Fixture f;
@@ -565,7 +630,7 @@ int main(void) {
       cmocka_unit_test(clips_the_norm),
       cmocka_unit_test(metrics_add_up),
       cmocka_unit_test(names_are_dotted),
-      cmocka_unit_test(own_derivatives),
+      cmocka_unit_test(own_derivatives), cmocka_unit_test(derives_own_derivatives), cmocka_unit_test(keeps_examples_apart), cmocka_unit_test(sums_diagonals),
       cmocka_unit_test(own_derivatives_of_any_kind),
       cmocka_unit_test(derives_by_arrays), cmocka_unit_test(learns_to_learn),
       cmocka_unit_test(settles),
