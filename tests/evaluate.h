@@ -32,19 +32,19 @@ typedef struct {
   Tree tree;
   CompileOptions options;
   Program *program;
-  int64_t batch;
+  int64_t batch[4]; /* of each data block */
   uint32_t count;
   double *slots[EVALUATION_SLOTS]; /* owned */
   int64_t sizes[EVALUATION_SLOTS];
 } Evaluation;
 
 static inline InterpInput evaluation_input(const Evaluation *e) {
-  return (InterpInput){.slots = (const double *const *)e->slots, .batch = {e->batch, e->batch, e->batch, e->batch},
+  return (InterpInput){.slots = (const double *const *)e->slots, .batch = {e->batch[0], e->batch[1], e->batch[2], e->batch[3]},
                        .step = 1, .steps = 1, .seed = 1};
 }
 
 static inline void evaluation_open(Evaluation *e, const char *text, Type type, int64_t batch) {
-  *e = (Evaluation){.batch = batch, .options = {.trace = {.float_type = type, .seed = 1}}};
+  *e = (Evaluation){.batch = {batch, batch, batch, batch}, .options = {.trace = {.float_type = type, .seed = 1}}};
   const Source *source = source_add(&e->session.sources, "model.nn", text, strlen(text), false);
   const Ast file = parse_source(&e->session, &e->tree, source);
   if (!e->session.errors) e->program = trace_program(&e->session, &e->tree, file, "model.nn", &e->options.trace);
@@ -121,7 +121,7 @@ static inline void machine_open(MachineCode *m, Evaluation *e, unsigned entries)
   GradcMessage message = {{0}};
   m->compiled = compile_program(&e->session, e->program, &e->options, 1u << GRADC_ENTRY_INIT | entries);
   const GradcProgram *p = compiled_program(m->compiled);
-  if (gradc_create(p, 1, &e->batch, 1, &m->model, &message) != GRADC_OK) fail_msg("%s", message.text);
+  if (gradc_create(p, 1, e->batch, 1, &m->model, &message) != GRADC_OK) fail_msg("%s", message.text);
   gradc_progress(m->model)->steps = 1;
   for (uint32_t i = 0; i < e->count; i++) {
     const Slot *s = &e->program->eval->slots.data[i];
@@ -138,12 +138,12 @@ static inline void machine_close(MachineCode *m) {
 }
 
 static inline void machine_eval(MachineCode *m, const Evaluation *e) {
-  if (gradc_eval(m->model, (const void *const *)m->feeds, &e->batch) != GRADC_OK)
+  if (gradc_eval(m->model, (const void *const *)m->feeds, e->batch) != GRADC_OK)
     fail_msg("%s", gradc_message(m->model));
 }
 
 static inline void machine_train(MachineCode *m, const Evaluation *e) {
-  if (gradc_train_step(m->model, (const void *const *)m->feeds, &e->batch) != GRADC_OK)
+  if (gradc_train_step(m->model, (const void *const *)m->feeds, e->batch) != GRADC_OK)
     fail_msg("%s", gradc_message(m->model));
 }
 

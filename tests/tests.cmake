@@ -25,7 +25,7 @@ endforeach()
 add_executable(test_random_programs tests/random/programs.c)
 target_link_libraries(test_random_programs PRIVATE ${gradc_all} ${CMOCKA})
 target_include_directories(test_random_programs PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-foreach(from RANGE 0 900 100) # 1,000 programs: half of the time that scripts/test may take
+foreach(from RANGE 0 1900 100) # 2,000 programs: more than half of the time that scripts/test may take
   add_test(NAME random/programs_${from} COMMAND test_random_programs ${from} 100)
   set_tests_properties(random/programs_${from} PROPERTIES TIMEOUT 3600)
   if(from LESS 200)

@@ -17,12 +17,13 @@
 
 static inline int rp_add(RandomProgram *p, RpForm form, unsigned flags, char *text, int first, int count) {
   if (p->count >= RP_STATEMENTS) abort();
-  p->statements[p->count] = (RpStatement){form, text, flags, first, count, false};
+  p->statements[p->count] = (RpStatement){form, text, flags, first, count, -1, false};
   return p->count++;
 }
 
 static inline int rp_value(RandomProgram *p, RpType type) {
   if (p->value_count >= RP_VALUES) abort();
+  type.block = type.batched ? p->block : 0;
   p->types[p->value_count] = type;
   return p->value_count++;
 }
@@ -75,6 +76,7 @@ static inline int rp_declare(RandomProgram *p, RpType type, const char *word, co
   text_printf(&text, "%s $%d;: ", word, v);
   rp_type_text(&type, &text);
   text_add(&text, rest);
+  if (p->blocks > 1 && type.batched) text_printf(&text, " from block%d", p->block);
   rp_add(p, RP_DECLARE, 0, rp_copy_text(text_get(&text)), v, 1);
   text_free(&text);
   return v;
@@ -112,15 +114,23 @@ static inline int rp_input(RandomProgram *p, int rank) {
 }
 
 static inline int rp_param(RandomProgram *p, int rank, const int *dims) {
-  return rp_declare(p, rp_float(false, 1.5, rank, dims), "param", " ~ normal(0, 0.5)");
+  static const char *const starts[] = {"uniform(-1, 1)", "truncated_normal(0, 0.5)", "user_start", "xavier", "truncated_he", "lecun_uniform"};
+  char rest[40] = " ~ normal(0, 0.5)";
+  const int how = rp_below(p, 12);
+  if (how < 6 && (how < 2 || rank > 1)) snprintf(rest, sizeof rest, " ~ %s", starts[how]);
+  if (how == 6 && rank == 2) snprintf(rest, sizeof rest, dims[0] == dims[1] ? " ~ identity" : " ~ orthogonal");
+  return rp_declare(p, rp_float(false, 1.5, rank, dims), "param", rest);
 }
+
+/* May a statement of the present data block be made of it? */
+static inline bool rp_fits(const RandomProgram *p, const RpType *t) { return t->kind == RP_FLOAT && (!t->batched || t->block == p->block); }
 
 /* A float of a rank within low .. high: found, the later ones likelier, or a new input or parameter. */
 static inline int rp_pick(RandomProgram *p, int low, int high) {
   for (int tries = 0; tries < 20; tries++) {
     const int a = rp_below(p, p->value_count), b = rp_below(p, p->value_count), v = a > b ? a : b;
     const RpType *t = &p->types[v];
-    if (t->kind == RP_FLOAT && t->rank >= low && t->rank <= high) return v;
+    if (rp_fits(p, t) && t->rank >= low && t->rank <= high) return v;
   }
   return rp_input(p, low + rp_below(p, high - low + 1));
 }
@@ -130,7 +140,7 @@ static inline int rp_alike(RandomProgram *p, int v) {
   for (int tries = 0; tries < 20; tries++) {
     const int w = rp_below(p, p->value_count);
     const RpType *t = &p->types[w], *u = &p->types[v];
-    if (w != v && t->kind == RP_FLOAT && t->rank == u->rank && !memcmp(t->dims, u->dims, sizeof(int) * (size_t)u->rank)) return w;
+    if (w != v && rp_fits(p, t) && t->rank == u->rank && !memcmp(t->dims, u->dims, sizeof(int) * (size_t)u->rank)) return w;
   }
   return rp_param(p, p->types[v].rank, p->types[v].dims);
 }
@@ -158,79 +168,38 @@ static inline int rp_labels(RandomProgram *p, int rank, const int *dims, int cla
   return rp_declare(p, t, rp_below(p, 2) ? "input" : "target", "");
 }
 
+static inline int rp_instance(RandomProgram *p, const char *recipe) {
+  return rp_let(p, (RpType){.kind = RP_INSTANCE}, 0, IN(0), "%s", recipe);
+}
+
 #include "draw_values.h"
+#include "draw_derivatives.h"
 #include "draw_layers.h"
+#include "draw_windows.h"
+#include "draw_training.h"
 
 /* ---- whole programs ---- */
 
 typedef void RpMake(RandomProgram *);
 static RpMake *const rp_makers[] = {
-    rp_unary, rp_unary, rp_unary, rp_pair, rp_pair, rp_scaled, rp_reduce, rp_along, rp_move, rp_move, rp_cut_out, rp_join,
-    rp_product, rp_product, rp_einsum, rp_if, rp_if, rp_scan, rp_scan_pair, rp_iterate, rp_map, rp_repeat, rp_labelled, rp_picked,
-    rp_sorted, rp_grad, rp_grad_through, rp_second, rp_static, rp_tuple, rp_user, rp_over_batch,
-    rp_dense, rp_normalise, rp_shared, rp_attention, rp_recurrent, rp_convolve, rp_pool, rp_library, rp_draw_noise, rp_state,
-    rp_bundle, rp_split_gates, rp_stopped, rp_metric, rp_pairs};
-
-static inline bool rp_is_used(const RandomProgram *p, int value) {
-  for (int i = 0; i < p->count; i++) {
-    size_t at = 0, from;
-    for (int id; (id = rp_reference(p->statements[i].text, &at, &from)) >= 0;)
-      if (id == value && !(p->statements[i].form != RP_LINE && p->statements[i].first == value)) return true;
-  }
-  return false;
-}
-
-/* What nobody uses goes into losses and outputs. */
-static inline void rp_ends(RandomProgram *p) {
-  const int count = p->value_count;
-  for (int v = 0, losses = 0, outputs = 0; v < count; v++) {
-    const RpType t = p->types[v];
-    if (t.kind == RP_INSTANCE || (rp_is_used(p, v) && (t.kind != RP_FLOAT || rp_below(p, 12)))) continue;
-    if (outputs++ < 12) rp_line(p, RP_ROOT, -1, IN(v), "output o%d = $1", v);
-    if (t.kind != RP_FLOAT || losses++ > 6) continue;
-    const int how = rp_below(p, 8);
-    const char *named[] = {"", "part"};
-    char name[24] = "";
-    if (rp_below(p, 3) == 0) snprintf(name, sizeof name, "%s%d = ", named[1], v);
-    const int other = how >= 6 ? rp_alike(p, v) : v;
-    const char *forms[] = {"mean($1^2)", "sum(sin($1))", "0.1 * mean($1)", "$1^2 / 2", "$1", "abs($1 - 0.125)", "mse($1, $2)",
-                           "huber($1, $2)"};
-    rp_line(p, RP_ROOT, -1, IN(v, other), "loss %s%s%s", name, forms[how],
-            t.batched && how < 3 && rp_below(p, 5) == 0 ? " weight 1 + batch_index" : "");
-  }
-  rp_label_losses(p);
-}
-
-static inline void rp_setting(RandomProgram *p, const char *text) { p->settings[p->setting_count++] = rp_copy_text(text); }
-
-static inline void rp_training(RandomProgram *p) {
-  static const char *const optimizers[] = {
-      "sgd(0.1)", "sgd(0.1, momentum = 0.9, l2 = 0.01)", "momentum(0.05)", "nesterov(0.05)", "adam(0.01, eps = 0.01)",
-      "adamw(0.01, eps = 0.01, decay = 0.1)", "adagrad(0.01, eps = 0.01)", "rmsprop(0.01, eps = 0.01)", "adamax(0.01, eps = 0.1)",
-      "nadam(0.01, eps = 0.01)", "sgd(cosine(0.1))", "sgd(step_decay(0.1, 2))", "sgd(one_cycle(0.2))", "sgd(warmup(0.1, warmup = 3))"};
-  static const char *const others[] = {"clip_norm = 1", "clip_norm = 0.01", "average = 0.9"};
-  Text line = {0};
-  text_printf(&line, "optimizer = %s", optimizers[rp_below(p, 14)]);
-  rp_setting(p, text_get(&line));
-  text_free(&line);
-  rp_setting(p, "batch = 3; steps = 4");
-  if (rp_below(p, 3) == 0) rp_setting(p, others[rp_below(p, 3)]);
-  if (rp_below(p, 4)) return;
-  const int own = rp_param(p, 1, SHAPE(3));
-  char pattern[64];
-  rp_line(p, RP_ROOT, -1, IN(own), "loss sum($1^2)");
-  snprintf(pattern, sizeof pattern, rp_below(p, 2) ? "optimizer for \"*%d\" = momentum(0.1)" : "freeze = [\"*%d\"]", own);
-  rp_setting(p, pattern);
-}
+    rp_unary, rp_unary, rp_unary, rp_pair, rp_pair, rp_scaled, rp_reduce, rp_axes, rp_along, rp_move, rp_move, rp_cut_out, rp_join,
+    rp_product, rp_product, rp_einsum, rp_if, rp_if, rp_scan, rp_scan_pair, rp_iterate, rp_map, rp_loops, rp_repeat, rp_labelled, rp_picked,
+    rp_whole, rp_sorted, rp_grad, rp_grad_through, rp_second, rp_nested, rp_static, rp_tuple, rp_user, rp_over_batch,
+    rp_dense, rp_normalise, rp_shared, rp_attention, rp_recurrent, rp_wider, rp_convolve, rp_convolve, rp_pool, rp_library, rp_draw_noise, rp_state,
+    rp_slow, rp_bundle, rp_split_gates, rp_stopped, rp_metric, rp_pairs};
 
 static inline void rp_draw(RandomProgram *p, uint64_t seed) {
   memset(p, 0, sizeof *p);
   p->seed = seed, p->state = seed * 0x9e3779b97f4a7c15u + 17;
+  p->blocks = rp_below(p, 6) ? 1 : 2;
   rp_declare(p, rp_float(true, 1.5, 1, SHAPE(1 + rp_extent(p))), "input", "");
   rp_declare(p, rp_float(true, 1.5, 2, SHAPE(2 + rp_below(p, 4), 2 + rp_below(p, 5))), "input", "");
   rp_declare(p, rp_float(true, 1.5, 0, NULL), "input", "");
   const int size = 2 + rp_below(p, 14);
-  for (int i = 0; i < size; i++) rp_makers[rp_below(p, sizeof rp_makers / sizeof *rp_makers)](p);
+  for (int i = 0; i < size; i++) {
+    p->block = rp_below(p, 3) ? 0 : p->blocks - 1;
+    rp_makers[rp_below(p, sizeof rp_makers / sizeof *rp_makers)](p);
+  }
   rp_ends(p);
   rp_training(p);
 }

@@ -1,10 +1,6 @@
 /* draw_layers.h: makers of statements with parameters, states or draws: the library's layers, instances, losses by labels.
  * Part of draw.h. */
 
-static inline int rp_instance(RandomProgram *p, const char *recipe) {
-  return rp_let(p, (RpType){.kind = RP_INSTANCE}, 0, IN(0), "%s", recipe);
-}
-
 /* x with its last extent, bounded by tanh behind the layer. */
 static inline RpType rp_last(RpType t, int units, double bound) {
   t.dims[t.rank - 1] = units;
@@ -89,74 +85,39 @@ static inline void rp_recurrent(RandomProgram *p) {
   }
 }
 
-static inline int rp_image(RandomProgram *p, int rank) {
-  for (int tries = 0; tries < 6; tries++) {
-    const int v = rp_pick(p, rank, rank);
-    bool fits = true;
-    for (int i = 0; i + 1 < rank; i++) fits = fits && p->types[v].dims[i] >= 3;
-    if (fits && p->types[v].dims[rank - 1] <= 4) return rp_tame(p, v, 3);
-  }
-  int dims[RP_RANK];
-  for (int i = 0; i + 1 < rank; i++) dims[i] = 3 + rp_below(p, rank == 2 ? 8 : 4);
-  dims[rank - 1] = 1 + rp_below(p, 3);
-  return rp_declare(p, rp_float(true, 1.5, rank, dims), "input", "");
+/* The library's other layers. */
+static inline void rp_wider(RandomProgram *p) {
+  static const struct { const char *form; int low, high, units; bool held; } forms[] = {
+      {"$1 |> prelu", 1, 3, 0, false}, {"$1 |> feed_forward(3)", 1, 2, 0, false}, {"$1 |> gated_feed_forward(2)", 1, 2, 0, false},
+      {"$1 |> weight_norm_dense(3)", 1, 2, 3, false}, {"$1 |> spectral_norm_dense(3)", 1, 2, 3, true}, {"$1 |> channel_dropout(0.3)", 2, 3, 0, false},
+      {"$1 |> user_centred", 1, 3, 0, true}, {"$1 |> repeat(2, residual(dense(units)))", 1, 1, 0, false}, {"sparsemax($1)", 1, 1, 0, false},
+      {"$1 |> cross_attention($1, 1)", 2, 2, 0, false}, {"$1 |> decoder_block($1, 1, hidden = 3)", 2, 2, 0, false},
+      {"$1 |> dropout(0.2) |> dense(2) |> mish", 1, 2, 2, false}, {"$1 |> user_twice(lora(2, rank = 1))", 1, 2, 2, false},
+      {"unit($1 + 2)", 1, 2, 0, false}};
+  const int k = rp_below(p, sizeof forms / sizeof *forms), x = rp_tame(p, rp_pick(p, forms[k].low, forms[k].high), 3);
+  RpType t = rp_with(p->types[x], 40);
+  const int last = t.dims[t.rank - 1];
+  if (forms[k].units) t.dims[t.rank - 1] = forms[k].units;
+  if ((!p->types[x].batched || p->blocks > 1) && (strstr(forms[k].form, "dropout") || strstr(forms[k].form, "centred"))) return;
+  if ((k == 9 || k == 10) && (last > 8 || t.dims[0] > 8)) return;
+  if (k == 7) rp_let(p, t, RP_ORDERED, IN(x), "($1 |> repeat(2, residual(dense(%d))))", last);
+  else rp_let(p, t, RP_ORDERED | (forms[k].held ? RP_HELD : 0), IN(x), "(%s)", forms[k].form);
 }
 
-static inline int rp_windows(int extent, int kernel, int stride, bool same) {
-  return same ? (extent + stride - 1) / stride : (extent - kernel) / stride + 1;
-}
-
-static inline void rp_convolve(RandomProgram *p) {
-  const int spatial = 1 + rp_below(p, 2), x = rp_image(p, spatial + 1), kernel = 1 + rp_below(p, 3), stride = 1 + rp_below(p, 2);
-  RpType t = p->types[x];
-  const bool same = rp_below(p, 2);
-  const int filters = 1 + rp_below(p, 4), channels = t.dims[spatial];
-  const char *padding = same ? "same" : "valid";
-  for (int i = 0; i < spatial; i++) t.dims[i] = rp_windows(t.dims[i], kernel, stride, same);
-  t.dims[spatial] = filters;
-  t.bound = 20;
-  if (rp_elements(&t) > 2 * RP_LARGEST) return;
-  switch (rp_below(p, 5)) {
-    case 0: {
-      const int dims[] = {kernel, kernel, channels, filters}, w = rp_param(p, spatial + 2, dims + (2 - spatial));
-      rp_let(p, t, RP_PLAIN, IN(x, w), "conv($1, $2, stride = %d, padding = %s)", stride, padding);
-      break;
-    }
-    case 1:
-      if (spatial != 2) return;
-      t.dims[spatial] = channels;
-      rp_let(p, t, RP_ORDERED, IN(x), "($1 |> depthwise_conv2d(%d, stride = %d, padding = %s))", kernel, stride, padding);
-      break;
-    case 2: {
-      RpType u = p->types[x];
-      u.bound = 20, u.dims[spatial] = filters;
-      for (int i = 0; i < spatial; i++) u.dims[i] = (u.dims[i] - 1) * stride + kernel;
-      if (rp_elements(&u) > 2 * RP_LARGEST) return;
-      rp_let(p, u, RP_ORDERED, IN(x), "($1 |> conv_transpose%dd(%d, %d, stride = %d))", spatial, filters, kernel, stride);
-      break;
-    }
-    default: rp_let(p, t, RP_ORDERED, IN(x), "($1 |> conv%dd(%d, %d, stride = %d, padding = %s))", spatial, filters, kernel, stride, padding);
-  }
-}
-
-static inline void rp_pool(RandomProgram *p) {
-  const int spatial = 1 + rp_below(p, 2), x = rp_image(p, spatial + 1), size = 2 + rp_below(p, 2), stride = 1 + rp_below(p, 3);
-  RpType t = p->types[x];
-  const bool same = rp_below(p, 3) == 0;
-  static const char *const words[] = {"max_pool", "mean_pool", "window_sum", "window_max", "window_mean"};
-  const int how = rp_below(p, 7);
-  if (how == 5) {
-    if (spatial == 2) rp_let(p, rp_float(t.batched, t.bound, 1, SHAPE(t.dims[2])), RP_PLAIN, IN(x), "global_%s_pool($1)", rp_below(p, 2) ? "mean" : "max");
-    return;
-  }
-  if (how == 6) {
-    if (spatial != 2 || 4 * rp_elements(&t) > 2 * RP_LARGEST) return;
-    t.dims[0] *= 2, t.dims[1] *= 2;
-    rp_let(p, t, RP_PLAIN, IN(x), rp_below(p, 2) ? "upsample($1, 2)" : "upsample_linear($1, 2)");
-    return;
-  }
-  for (int i = 0; i < spatial; i++) t.dims[i] = rp_windows(t.dims[i], size, stride, same);
-  rp_let(p, rp_with(t, how == 2 ? 9 * t.bound : t.bound), RP_PLAIN, IN(x), "%s($1, %d, stride = %d, padding = %s)", words[how], size, stride, same ? "same" : "valid");
+/* A copy of an instance that follows it slowly, and an instance that a function is given. */
+static inline void rp_slow(RandomProgram *p) {
+  const int x = rp_tame(p, rp_batched(p, 1, 1), 2), f = rp_instance(p, rp_below(p, 2) ? "dense(2)" : "h -> h |> dense(3) |> tanh |> dense(2)");
+  const RpType t = rp_last(p->types[x], 2, 20);
+  const int used = rp_let(p, t, 0, IN(x, f), "user_both($2, $1)"); /* which makes the parameters */
+  if (rp_below(p, 2)) return;
+  const int slow = rp_value(p, (RpType){.kind = RP_INSTANCE});
+  Text text = {0};
+  text_printf(&text, "state $%d; ~ $%d;", slow, f);
+  p->statements[rp_add(p, RP_DECLARE, 0, rp_copy_text(text_get(&text)), slow, 1)].after = used;
+  text_free(&text);
+  rp_line(p, 0, slow, IN(slow, f), "$1 <- 0.9 * $1 + 0.1 * $2");
+  rp_let(p, t, 0, IN(x, f, slow), "$3($1) - stop_gradient($2($1)) / 2");
+  p->statements[p->count - 1].flags |= RP_HELD;
 }
 
 /* What takes two arrays and gives a number, or keeps a shape. */
@@ -166,8 +127,13 @@ static inline void rp_library(RandomProgram *p) {
       {"bce_logits($1, sigmoid($2))", 9, 20, true}, {"kl_standard_normal($1, $2)", 2, 50, false}, {"dice(sigmoid($1), sigmoid($2))", 20, 2, true},
       {"cosine_similarity($1 + 2, $2 + 3)", 1, 1, false}, {"poisson_nll($1, $2)", 2, 20, true}, {"quantile($1, $2, q = 0.3)", 9, 20, true},
       {"gaussian_nll($1, $2, 1 + $1^2)", 5, 60, true}, {"kl(softmax($1), softmax($2))", 9, 20, false},
-      {"soft_cross_entropy($1, softmax($2))", 9, 30, false}, {"binary_focal($1, sigmoid($2))", 9, 30, true}};
-  const int k = rp_below(p, 14), x = rp_tame(p, rp_pick(p, 1, 2), forms[k].limit), y = rp_tame(p, rp_alike(p, x), forms[k].limit);
+      {"soft_cross_entropy($1, softmax($2))", 9, 30, false}, {"binary_focal($1, sigmoid($2))", 9, 30, true},
+      {"smooth_l1($1, $2, beta = 0.5)", 20, 40, true}, {"bce(sigmoid($1), sigmoid($2))", 6, 20, true}, {"jensen_shannon(softmax($1), softmax($2))", 9, 2, false},
+      {"sum(kl_normal($1, 1 + $1^2, $2, 0.5 + $2^2), over = -1)", 3, 300, false}, {"hinge($1, tanh($2))", 20, 22, true}, {"squared_hinge($1, sin($2))", 5, 40, true},
+      {"triplet($1, $2, 2 * $1 + 3)", 5, 90, true}, {"laplace_nll($1, $2, 1 + $1^2)", 9, 20, true}, {"exponential_nll($1, $2^2)", 2, 40, true},
+      {"gamma_nll(1 + $1^2, 1 + $2^2, 1.5 + sin($1))", 3, 90, true}, {"beta_nll(1 + $1^2, 1 + $2^2, 0.5 + 0.3 * sin($1))", 3, 90, true},
+      {"student_nll($1, $2, 3)", 9, 20, true}, {"bernoulli_nll($1, sigmoid($2))", 9, 400, true}};
+  const int k = rp_below(p, 27), x = rp_tame(p, rp_pick(p, 1, 2), forms[k].limit), y = rp_tame(p, rp_alike(p, x), forms[k].limit);
   RpType t = rp_joint(p, x, y, forms[k].bound);
   if (forms[k].scalar) t.rank = 0;
   else t.rank--;
@@ -177,7 +143,11 @@ static inline void rp_library(RandomProgram *p) {
 static inline void rp_draw_noise(RandomProgram *p) {
   const int x = rp_tame(p, rp_batched(p, 1, 2), 9);
   const RpType t = rp_with(p->types[x], p->types[x].bound + 4);
-  switch (rp_below(p, 5)) {
+  if (p->blocks > 1) return; /* draws of which block's examples? It is refused */
+  switch (rp_below(p, 8)) {
+    case 5: rp_let(p, t, RP_ORDERED, IN(x), "$1 + truncated_normal(0, 1)[like $1]"); break;
+    case 6: rp_let(p, t, RP_ORDERED, IN(x), "$1 + mean(normal(0, 1)[3, 2])"); break;
+    case 7: if (t.rank == 1) rp_let(p, rp_float(true, 9, 0, NULL), RP_ORDERED, IN(x), "sum($1 * one_hot(categorical(softmax($1))[], %d))", t.dims[0]); break;
     case 0: rp_let(p, rp_with(t, 20), RP_ORDERED, IN(x), "dropout($1, 0.4)"); break;
     case 1: rp_let(p, t, RP_ORDERED, IN(x), "$1 + 0.3 * normal(0, 1)[like $1]"); break;
     case 2: rp_let(p, t, RP_ORDERED, IN(x), "$1 * bernoulli(0.5)[like $1]"); break;
@@ -202,8 +172,12 @@ static inline void rp_stopped(RandomProgram *p) {
 
 /* A metric of the user's that adds up over batches. */
 static inline void rp_metric(RandomProgram *p) {
-  const int x = rp_tame(p, rp_batched(p, 0, 0), 9);
-  rp_line(p, RP_ROOT, -1, IN(x), rp_below(p, 2) ? "metric user_mean($1)" : "metric r2($1, sin($1) + 1)");
+  static const char *const forms[] = {"user_mean($1)", "r2($1, sin($1) + 1)", "rmse($1, cos($1))", "precision(sigmoid($1), $1 > 0.1)",
+                                      "recall(sigmoid($1), $1 > 0.2)", "f1(sigmoid($1), $1 > -0.2)", "auc(sigmoid($1), cos(5 * $1) > 0, bins = 10)",
+                                      "binary_accuracy(sigmoid($1), sigmoid(2 * $1))", "own = sin($1) weight 1 + $1^2"};
+  const int x = rp_tame(p, rp_batched(p, 0, 0), 9), how = rp_below(p, 9);
+  if (p->blocks > 1 && how < 8) return;
+  rp_line(p, RP_ROOT, -1, IN(x), "metric %s", forms[how]);
 }
 
 /* Arithmetic on a bundle: a step of descent within the model, the moved network applied. */
@@ -237,5 +211,6 @@ static inline void rp_label_losses(RandomProgram *p) {
   if (t.dims[t.rank - 1] < 2 || (k == 4 && t.rank > 1)) return;
   const int y = rp_labels(p, t.rank - 1, t.dims, t.dims[t.rank - 1]);
   rp_line(p, RP_ROOT, -1, IN(x, y), "loss %s%s", forms[k], rp_below(p, 3) ? "" : " weight is_known($2)");
-  rp_line(p, RP_ROOT, -1, IN(x, y), "metric accuracy($1, $2)");
+  static const char *const metrics[] = {"accuracy", "top_accuracy", "perplexity", "accuracy"};
+  rp_line(p, RP_ROOT, -1, IN(x, y), "metric %s($1, $2%s)", metrics[p->blocks > 1 ? 0 : k % 4], p->blocks == 1 && k % 4 == 1 ? ", k = 2" : "");
 }

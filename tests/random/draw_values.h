@@ -27,7 +27,12 @@ static inline void rp_unary(RandomProgram *p) {
       {"$1 - mean($1)", 50, 0, 2}, {"3 * $1 - 0.5", 30, 1, 3}, {"log(exp($1) + 1)", 50, 1, 1}, {"1 / (1 + exp(-$1))", 50, 1, 0},
       {"trunc(2 * $1)", 50, 1, 2}, {"(2 - $1) * ($1 + 1)", 6, 2, 9}, {"squareplus($1)", 50, 1, 1}, {"$1 / sqrt(sum($1^2) + 1)", 50, 1, 0},
       {"hard_tanh(2 * $1)", 50, 1, 0}, {"quick_gelu($1)", 20, 0, 1}, {"-log(sigmoid($1))", 50, 1, 1}, {"exp(-$1^2)", 9, 1, 0},
-      {"cos($1)^2 + sin($1)^2", 20, 1, 0}, {"ceil($1) - $1", 50, 1, 0}, {"$1^-2 * 0 + $1", 50, 0, 1}, {"$1^4 / 10", 3, 9, 0}};
+      {"cos($1)^2 + sin($1)^2", 20, 1, 0}, {"ceil($1) - $1", 50, 1, 0}, {"$1^-2 * 0 + $1", 50, 0, 1}, {"$1^4 / 10", 3, 9, 0},
+      {"lgamma(1.2 + $1^2)", 9, 400, 0}, {"digamma(1.2 + $1^2)", 20, 6, 0}, {"polygamma(1, 1.2 + abs($1))", 50, 2, 0},
+      {"polygamma(2, 1.5 + $1^2)", 50, 2, 0}, {"int(3 * $1) / 2 + $1", 20, 1, 3}, {"(if is_nan($1) then 0 else $1)", 50, 0, 1},
+      {"selu($1)", 20, 2, 2}, {"celu($1, 0.7)", 20, 1, 1}, {"hard_sigmoid($1)", 50, 1, 0}, {"relu6(4 * $1)", 50, 6, 0},
+      {"hard_shrink($1)", 50, 0, 1}, {"tanh_shrink($1)", 50, 1, 1}, {"threshold($1, 0.2, -0.5)", 50, 1, 1}, {"neg($1)", 50, 0, 1},
+      {"user_whole(expand($1, 0))[0]", 50, 1, 0}};
   const int k = rp_below(p, sizeof forms / sizeof *forms), x = rp_tame(p, rp_pick(p, 0, 4), forms[k].limit);
   const double bound = forms[k].fixed + forms[k].slope * p->types[x].bound;
   rp_let(p, rp_with(p->types[x], bound), RP_PLAIN, IN(x), "%s", forms[k].form);
@@ -42,7 +47,9 @@ static inline void rp_pair(RandomProgram *p) {
                {"select($1 > $2, $1, $2 / 2)", 50, 50}, {"sqrt($1^2 + $2^2 + 0.1)", 50, 71}, {"$1 * sigmoid($2)", 50, 50},
                {"glu($1, $2)", 50, 50}, {"swiglu($1, $2)", 6, 36}, {"$1 * $2 + $1", 6, 42}, {"sin($1) * cos($2)", 20, 1},
                {"exp($1 - max($1, $2)) + exp($2 - max($1, $2))", 9, 2}, {"($1 > 0) * $2", 50, 50}, {"$1 * ($2 <= 0.25)", 50, 50},
-               {"(if $1 > 0 and $2 > 0 then $1 * $2 else 0.5 * $1)", 6, 36}, {"abs($1 - $2)", 50, 100}};
+               {"(if $1 > 0 and $2 > 0 then $1 * $2 else 0.5 * $1)", 6, 36}, {"abs($1 - $2)", 50, 100},
+               {"geglu($1, $2)", 6, 40}, {"reglu($1, $2)", 6, 36}, {"lbeta(1.5 + $1^2, 1.5 + $2^2)", 5, 90}, {"sqrt(abs($1 * $2) + 1)", 9, 10},
+               {"(if not ($1 != $2) then 0 else $1 - $2)", 50, 100}};
   const int k = rp_below(p, sizeof forms / sizeof *forms);
   const int a = rp_tame(p, rp_pick(p, 0, 3), forms[k].limit), b = rp_tame(p, rp_alike(p, a), forms[k].limit);
   const double largest = fmax(p->types[a].bound, p->types[b].bound);
@@ -85,13 +92,37 @@ static inline void rp_reduce(RandomProgram *p) {
   }
 }
 
+/* Over several axes, a named one, all that `..` binds; places of extremes; shapes by words. */
+static inline void rp_axes(RandomProgram *p) {
+  const int x = rp_tame(p, rp_pick(p, 2, 3), 9), rank = p->types[x].rank;
+  RpType t = p->types[x], last = rp_float(t.batched, 200, 1, SHAPE(t.dims[rank - 1]));
+  RpType keep = rp_with(t, 200);
+  for (int i = 0; i + 1 < rank; i++) keep.dims[i] = 1;
+  switch (rp_below(p, 10)) {
+    case 0: rp_let(p, rank == 3 ? last : rp_float(t.batched, 9.0 * rp_elements(&t), 0, NULL), RP_PLAIN, IN(x), "sum($1, over = (0, 1))"); break;
+    case 1: rp_let(p, rank == 3 ? rp_float(t.batched, t.bound, 1, SHAPE(t.dims[1])) : rp_float(t.batched, t.bound, 0, NULL), RP_PLAIN, IN(x), "mean($1, over = (0, -1))"); break;
+    case 2: if (rank == 3) rp_let(p, rp_with(keep, 60), RP_PLAIN, IN(x), "norm($1 + 10, over = (0, 1), keep = true)"); break;
+    case 3: if (rank == 2) rp_let(p, rp_with(t, 2 * t.bound), RP_PLAIN, IN(x), "user_rows($1)"); break;
+    case 4: rp_let(p, rp_with(t, 1), RP_PLAIN, IN(x), "user_whole($1)"); break;
+    case 5: rp_let(p, rp_with(last, t.bound), RP_PLAIN, IN(x), "global_mean_pool($1)"); break;
+    case 6: rp_let(p, rp_with(t, t.bound + 4), RP_PLAIN, IN(x), "$1 + expand(argmin($1, over = %d), %d) / 5", rank - 1, rank - 1); break;
+    case 7: rp_let(p, t, RP_PLAIN, IN(x), "squeeze(expand($1, 1), over = 1)"); break;
+    case 8:
+      if (rank == 3 || 2 * rp_elements(&t) > RP_LARGEST) return;
+      rp_let(p, rp_float(t.batched, t.bound, 3, SHAPE(2, t.dims[0], t.dims[1])), RP_PLAIN, IN(x), "broadcast($1, [2, %d, %d])", t.dims[0], t.dims[1]);
+      break;
+    default: if (rank == 2) rp_let(p, rp_float(t.batched, 81.0 * t.dims[1], 1, SHAPE(t.dims[0])), RP_PLAIN, IN(x), "diag($1 @ $1.T)");
+  }
+}
+
 static inline void rp_along(RandomProgram *p) {
   static const struct { const char *form; double limit, fixed, slope; } forms[] = {
       {"softmax($1, over = %d)", 20, 1, 0}, {"log_softmax($1, over = %d)", 20, 5, 2}, {"cumsum($1, over = %d)", 3, 0, 9},
       {"cumprod($1, over = %d)", 1.2, 9, 0}, {"reverse($1, over = %d)", 99, 0, 1}, {"roll($1, 1, over = %d)", 99, 0, 1},
       {"sort($1, over = %d)", 50, 0, 1}, {"repeat_each($1, 1, over = %d)", 99, 0, 1}, {"softmax($1 / 2, over = %d) * $1", 20, 0, 1},
-      {"log(softmax($1, over = %d))", 20, 5, 2}, {"reverse(cumsum($1, over = %d))", 3, 0, 9}};
-  const int k = rp_below(p, 11), x = rp_tame(p, rp_pick(p, 1, 3), forms[k].limit), axis = rp_below(p, p->types[x].rank);
+      {"log(softmax($1, over = %d))", 20, 5, 2}, {"reverse(cumsum($1, over = %d))", 3, 0, 9},
+      {"roll($1, -2, over = %d)", 99, 0, 1}, {"cumsum(roll($1, 1, over = %d))", 3, 0, 9}};
+  const int k = rp_below(p, 13), x = rp_tame(p, rp_pick(p, 1, 3), forms[k].limit), axis = rp_below(p, p->types[x].rank);
   const RpType t = p->types[x];
   char form[96];
   snprintf(form, sizeof form, forms[k].form, axis - (rp_below(p, 2) ? t.rank : 0));
@@ -230,7 +261,16 @@ static inline void rp_einsum(RandomProgram *p) {
   if (m * n * k > RP_LARGEST) return;
   const int w = rp_param(p, 2, SHAPE(n, k)), v = rp_param(p, 2, SHAPE(m, n));
   const double bound = 6.0 * (m + n);
-  switch (rp_below(p, 5)) {
+  switch (rp_below(p, 11)) {
+    case 5: rp_let(p, rp_float(t.batched, bound * m, 0, NULL), RP_PLAIN, IN(x), "einsum(\"ij ->\", $1)"); break;
+    case 6: rp_let(p, rp_float(t.batched, bound, 1, SHAPE(n)), RP_PLAIN, IN(x, v), "einsum(\"ij, ij -> j\", sin($1), $2)"); break;
+    case 7: rp_let(p, rp_float(t.batched, bound * m, 2, SHAPE(n, n)), RP_PLAIN, IN(x, v), "einsum(\"ki, kj -> ij\", $1, $2)"); break;
+    case 8: rp_let(p, rp_float(t.batched, bound * 8, 0, NULL), RP_PLAIN, IN(x), "einsum(\"ii ->\", $1 @ $1.T)"); break;
+    case 9: rp_let(p, rp_float(t.batched, bound * 8, 1, SHAPE(m)), RP_PLAIN, IN(x, v), "einsum(\"ii, ij -> i\", $1 @ $1.T, $2) / 4"); break;
+    case 10:
+      if (m * m * n > RP_LARGEST) return;
+      rp_let(p, rp_float(t.batched, bound, 3, SHAPE(m, m, n)), RP_PLAIN, IN(x, v), "einsum(\"bj, cj -> bcj\", $1, $2)");
+      break;
     case 0: rp_let(p, rp_float(t.batched, bound, 2, SHAPE(k, m)), RP_PLAIN, IN(x, w), "einsum(\"ij, jk -> ki\", $1, $2)"); break;
     case 1: rp_let(p, rp_float(t.batched, bound, 1, SHAPE(m)), RP_PLAIN, IN(x, v), "einsum(\"ij, ij -> i\", $1, $2)"); break;
     case 2: rp_let(p, rp_float(t.batched, bound, 3, SHAPE(m, n, k)), RP_PLAIN, IN(x, w), "einsum(\"ij, jk -> ijk\", $1, $2)"); break;
@@ -254,7 +294,9 @@ static inline void rp_if(RandomProgram *p) {
 static inline void rp_static(RandomProgram *p) {
   const int x = rp_tame(p, rp_pick(p, 1, 3), 20);
   const RpType t = rp_with(p->types[x], 21);
-  switch (rp_below(p, 5)) {
+  switch (rp_below(p, 7)) {
+    case 5: rp_let(p, t, 0, IN(x), "$1 * own_half + (own_two - 2)"); break;
+    case 6: rp_let(p, rp_with(t, 42), RP_PLAIN, IN(x), "{ let (a, b) = user_two(($1, cos($1)))\n    a + b }"); break;
     case 0: rp_let(p, t, RP_PLAIN, IN(x), "(if size($1) > 4 then $1 else sin($1))"); break;
     case 1: rp_let(p, t, RP_PLAIN, IN(x), "(if training then $1 else $1 * 0.5)"); break;
     case 2: rp_let(p, t, RP_PLAIN, IN(x), "$1 * (user_width - rank($1)) / user_width"); break;
@@ -308,6 +350,28 @@ static inline void rp_iterate(RandomProgram *p) {
   }
 }
 
+/* Loops within loops, several yields, labels as the sequence. */
+static inline void rp_loops(RandomProgram *p) {
+  const int x = rp_tame(p, rp_pick(p, 2, 3), 3), n = p->types[x].dims[0];
+  const RpType t = rp_with(p->types[x], 4), row = rp_without(t, 0, 4);
+  switch (rp_below(p, 10)) {
+    case 0: rp_let(p, row, RP_PLAIN, IN(x), "(scan h = $1[0] for row in $1 { next scan k = h for i in 0 .. %d { next tanh(k + row) } })", 2 + rp_below(p, 6)); break;
+    case 1: rp_let(p, row, RP_PLAIN, IN(x), "(scan h = $1[0] for (a, b) in ($1, reverse($1, over = 0)) { next (if a > b then tanh(h + a) else 0.5 * h) })"); break;
+    case 2: rp_let(p, row, RP_PLAIN, IN(x), "(scan h = $1[0] for row in $1 { next iterate z = h while sum(z^2) > 0.3 max 3 { next tanh(0.7 * z + 0.1 * row) } })"); break;
+    case 3: rp_let(p, row, RP_PLAIN, IN(x), "(scan h = 0 * $1[0] for i in 0 .. %d { next tanh(h + $1[i]) })", n); break;
+    case 4: rp_let(p, t, RP_PLAIN, IN(x), "{ let (a, b) = scan h = $1[0] for row in $1 { let h' = tanh(h - row)\n    next h' yield (h', h * 2) }\n    a + b }"); break;
+    case 5: rp_let(p, t, RP_PLAIN, IN(x), "($1 |> map(r -> r |> map(q -> sin(q) + q / 2)))"); break;
+    case 6: rp_let(p, rp_float(t.batched, 4, 1, SHAPE(n)), RP_PLAIN, IN(x), "($1 |> map(r -> (iterate z = 1.0 + 0 * sum(r) while z < 1 + sum(r^2) max 4 { next z * 1.5 })))"); break;
+    case 7: rp_let(p, row, RP_PLAIN, IN(x), "(iterate z = $1[0] while sum(abs(z)) > 0.2 max 3 { next (scan h = z for row in $1 { next 0.5 * h + 0.1 * row }) })"); break;
+    case 8: {
+      const int m = 1 + rp_below(p, 6), k = 2 + rp_below(p, 3), y = rp_labels(p, 1, SHAPE(m), k), table = rp_param(p, 2, SHAPE(k, 2));
+      rp_let(p, rp_float(true, 1, 1, SHAPE(2)), RP_PLAIN, IN(y, table), "(scan h = zeros[2] for one in $1 { next tanh(h + $2[one]) })");
+      break;
+    }
+    default: rp_let(p, t, RP_PLAIN, IN(x), "($1 |> map(r -> r * (scan s = 0.0 + 0 * sum(r) for q in r { next 0.5 * s + sum(sin(q)) })))"); p->types[p->value_count - 1].bound = 30;
+  }
+}
+
 static inline void rp_map(RandomProgram *p) {
   const int x = rp_tame(p, rp_pick(p, 1, 3), 4);
   const RpType t = p->types[x];
@@ -333,65 +397,6 @@ static inline void rp_tuple(RandomProgram *p) {
   rp_value(p, rp_joint(p, y, y, 16));
   (void)u;
   rp_add(p, RP_LET, RP_PLAIN, rp_fill(rp_below(p, 2) ? "(sin($1), $2 * cos($2))" : "{ let (b, a) = ($2^2, tanh($1))\n    (a, b) }", IN(x, y)), first, 2);
-}
-
-/* ---- derivatives ---- */
-
-static inline void rp_grad(RandomProgram *p) {
-  static const char *const losses[] = {"sum(sin(u) * u)", "sum(tanh(u)^2)", "sum(u^3) / 3", "log(1 + sum(u^2))", "sum(exp(-u^2))",
-                                       "sum(softplus(u) * sigmoid(u))", "sum(relu(u)^3)", "sqrt(1 + sum(u^2))"};
-  const int x = rp_tame(p, rp_pick(p, 0, 2), 2), n = rp_elements(&p->types[x]);
-  const RpType t = rp_with(p->types[x], 12);
-  const char *e = losses[rp_below(p, 8)];
-  switch (rp_below(p, 6)) {
-    case 0: rp_let(p, t, RP_PLAIN, IN(x), "{ let u = $1\n    let e = %s\n    let g = grad(e, u)\n    grad(sum(g * cos(u)), u) }", e); break;
-    case 1: rp_let(p, t, RP_PLAIN, IN(x), "{ let u = $1\n    hvp(%s, u, cos($1)) }", e); break;
-    case 2: rp_let(p, rp_with(t, 30), RP_PLAIN, IN(x), "{ let u = $1\n    jvp(sin(u) * u, u, tanh($1)) }"); break;
-    case 3:
-      if (t.rank != 1 || n > 5) return;
-      rp_let(p, rp_float(t.batched, 20, 2, SHAPE(n, n)), RP_PLAIN, IN(x), "{ let u = $1\n    hessian(%s, u) }", e);
-      break;
-    case 4:
-      if (t.rank != 1 || n > 5) return;
-      rp_let(p, rp_float(t.batched, 20, 2, SHAPE(n, n)), RP_PLAIN, IN(x), "{ let u = $1\n    jacobian(u * sum(u) + sin(u), u) }");
-      break;
-    default: rp_let(p, t, RP_PLAIN, IN(x), "{ let u = $1\n    grad(%s, u) }", e);
-  }
-}
-
-/* Does value v depend on w through statements? */
-static inline bool rp_depends(const RandomProgram *p, int v, int w) {
-  if (v == w) return true;
-  const int maker = rp_maker(p, v);
-  if (maker < 0 || p->statements[maker].form != RP_LET) return false;
-  size_t at = 0, from;
-  for (int id; (id = rp_reference(p->statements[maker].text, &at, &from)) >= 0;)
-    if (rp_depends(p, id, w)) return true;
-  return false;
-}
-
-/* By a named value through whatever lies between: the derivative of the program so far. */
-static inline void rp_grad_through(RandomProgram *p) {
-  const int e = rp_tame(p, rp_pick(p, 0, 3), 6);
-  for (int tries = 0; tries < 12; tries++) {
-    const int x = rp_below(p, p->value_count);
-    const RpType t = p->types[x];
-    if (t.kind != RP_FLOAT || x == e || rp_elements(&t) > 60 || t.batched != p->types[e].batched || !rp_depends(p, e, x)) continue;
-    rp_let(p, rp_with(t, 1), 0, IN(e, x), "tanh(grad(sum($1^2) / 2 + sum(sin($2)), $2))");
-    return;
-  }
-}
-
-/* A function of a function, and derivatives of loops. */
-static inline void rp_second(RandomProgram *p) {
-  const int x = rp_tame(p, rp_pick(p, 1, 1), 2);
-  const RpType t = rp_with(p->types[x], 9);
-  switch (rp_below(p, 4)) {
-    case 0: rp_let(p, t, RP_PLAIN, IN(x), "user_apply(h -> sin(h) + 0.5 * h, $1)"); break;
-    case 1: rp_let(p, t, RP_PLAIN, IN(x), "{ let u = $1\n    grad(sum(scan h = u for i in 0 .. 6 { next sin(h) * u + 0.2 * i }), u) |> tanh }"); break;
-    case 2: rp_let(p, t, RP_PLAIN, IN(x), "{ let u = $1\n    let s = scan h = 0.0 + 0 * sum(u) for r in u { next tanh(h + r) }\n    grad(s, u) }"); break;
-    default: rp_let(p, t, RP_PLAIN, IN(x), "(scan w = $1 for i in 0 .. 3 { let e = sum(sin(w)^2)\n    next w - 0.1 * grad(e, w) })");
-  }
 }
 
 /* ---- the user's own definitions ---- */
@@ -430,6 +435,17 @@ static inline void rp_labelled(RandomProgram *p) {
     case 2: rp_let(p, rp_with(out, 1.5), RP_PLAIN, IN(y, rp_param(p, 2, SHAPE(k, width))), "$2[$1]"); break;
     default: rp_let(p, rp_float(true, 1.5, rank, dims), RP_PLAIN, IN(y, rp_param(p, 1, SHAPE(k))), "sin($2)[$1] * ($1 != 0)");
   }
+}
+
+/* Whole numbers and truths among the inputs. */
+static inline void rp_whole(RandomProgram *p) {
+  const int x = rp_tame(p, rp_batched(p, 1, 2), 6);
+  RpType t = p->types[x], whole = t;
+  whole.kind = rp_below(p, 2) ? RP_INT : RP_BOOL, whole.batched = true;
+  const int k = rp_declare(p, whole, rp_below(p, 3) ? "input" : "target", ""), how = rp_below(p, 4);
+  static const char *const ints[] = {"$1 * $2 / 3", "(if $2 > 0 then $1 else 0.5 * $1)", "$1 + int(2 * $1) * $2 / 4", "select(max($2, -1) == $2, $1, $2 - $1)"};
+  static const char *const truths[] = {"(if $2 then $1 else -$1)", "select($2 and $1 > 0, $1, 0.5 * $1)", "$1 * $2 + $2", "$1 * (any(not $2) or all($2))"};
+  rp_let(p, rp_with(t, 30), RP_PLAIN, IN(x, k), "%s", whole.kind == RP_INT ? ints[how] : truths[how]);
 }
 
 /* One example's own array by its own labels. */
@@ -480,7 +496,7 @@ static inline void rp_over_batch(RandomProgram *p) {
       if (t.rank != 1) return;
       rp_let(p, rp_with(u, t.bound * t.bound * 5), RP_PLAIN, IN(x), "sum(across($1)^2, over = 0)");
       break;
-    default: rp_let(p, rp_with(t, t.bound + 2), RP_PLAIN, IN(x), "$1 + batch_index / batch");
+    default: if (p->blocks == 1) rp_let(p, rp_with(t, t.bound + 2), RP_PLAIN, IN(x), "$1 + batch_index / batch");
   }
 }
 
@@ -488,11 +504,14 @@ static inline void rp_over_batch(RandomProgram *p) {
 static inline void rp_pairs(RandomProgram *p) {
   const int x = rp_tame(p, rp_batched(p, 1, 1), 3);
   const RpType t = p->types[x], one = rp_float(true, 20, 0, NULL);
-  switch (rp_below(p, 5)) {
+  switch (rp_below(p, 8)) {
+    case 5: if (p->blocks == 1) rp_let(p, one, RP_PLAIN, IN(x), "info_nce($1 + 2, cos($1) + 2, heat = 0.5)"); break;
+    case 6: if (p->blocks == 1) rp_let(p, one, RP_PLAIN, IN(x), "clip_loss($1 + 2, cos($1) + 2, scale = 2)"); break;
+    case 7: if (p->blocks == 1) rp_let(p, one, RP_PLAIN, IN(x), "nt_xent($1 + 2, cos($1) + 2, heat = 0.5)"); break;
     case 0: rp_let(p, one, RP_PLAIN, IN(x), "logsumexp(sum((across($1) - $1)^2, over = -1))"); break;
     case 1: rp_let(p, one, RP_PLAIN, IN(x), "mean(exp(-sum((across(sin($1)) - $1)^2, over = 1)))"); break;
     case 2: rp_let(p, rp_with(t, 3), RP_PLAIN, IN(x), "softmax(across($1) @ $1) @ across($1)"); break;
     case 3: rp_let(p, one, RP_PLAIN, IN(x), "max(across($1) @ tanh($1))"); break;
-    default: rp_let(p, rp_with(t, 6), RP_PLAIN, IN(x), "sum(select(across($1) > $1, across($1), 0.5 * $1), over = 0) / batch");
+    default: rp_let(p, rp_with(t, 30), RP_PLAIN, IN(x), "sum(select(across($1) > $1, across($1), 0.5 * $1), over = 0)");
   }
 }

@@ -17,14 +17,15 @@
 #include "mem.h"
 #include "text.h"
 
-enum { RP_STATEMENTS = 160, RP_VALUES = 200, RP_RANK = 4, RP_SETTINGS = 8 };
+enum { RP_STATEMENTS = 160, RP_VALUES = 200, RP_RANK = 5, RP_SETTINGS = 8 };
 
-typedef enum { RP_FLOAT, RP_LABEL, RP_BOOL, RP_INSTANCE } RpKind;
+typedef enum { RP_FLOAT, RP_LABEL, RP_BOOL, RP_INT, RP_INSTANCE } RpKind;
 
 /* What a value is; `bound` is an estimate of its largest size, by which the drawing keeps values moderate. */
 typedef struct {
   RpKind kind;
   bool batched;
+  int block;     /* of a batched value: the number of its data block */
   int rank, dims[RP_RANK];
   int classes;   /* RP_LABEL: label[classes] */
   double bound;
@@ -43,6 +44,7 @@ typedef struct {
   char *text;            /* owned */
   unsigned flags;
   int first, count;      /* the values that it makes; of a line: the state that it writes, or none */
+  int after;             /* a value that must stand before, beside those that the text names; -1: none */
   bool removed;
 } RpStatement;
 
@@ -51,6 +53,7 @@ typedef struct {
   RpStatement statements[RP_STATEMENTS];
   RpType types[RP_VALUES];
   int count, value_count;
+  int blocks, block; /* the data blocks, and the one that is drawn of at present */
   char *settings[RP_SETTINGS]; /* lines of `train`, owned; NULL where removed */
   int setting_count;
 } RandomProgram;
@@ -114,6 +117,8 @@ static inline void rp_alive(const RandomProgram *p, bool *alive) {
         const int maker = rp_maker(p, id);
         if (maker >= 0 && !alive[maker]) alive[maker] = changed = true;
       }
+      const int before = alive[i] && s->after >= 0 ? rp_maker(p, s->after) : -1;
+      if (before >= 0 && !alive[before]) alive[before] = changed = true;
     }
   }
 }
@@ -126,6 +131,8 @@ typedef struct {
   bool wrap;        /* some expressions become functions, lambdas, blocks */
   bool rewrite;     /* some operands become x + 0, 1 * x, 0.25 * x + 0.75 * x, ... */
   bool reorder;     /* statements in another order that keeps what is needed first; definitions behind the model */
+  Text *imported;   /* gets the definitions, of a file `definitions.nn` that is imported; NULL: they stand in the file */
+  const char *as;   /* what they are called by there: "own."; NULL: nothing */
 } RpStyle;
 
 /* Definitions of a user that the drawn text may name; written where it does. */
@@ -143,6 +150,17 @@ static const char *const rp_prelude[][2] = {
     {"user_mean", "metric user_mean(x: []) {\n  state n ~ zeros; state s ~ zeros\n  n <- n + batch\n"
                   "  s <- s + sum(x, over = batch)\n  s / n\n}\n"},
     {"user_width", "const user_width = 3\n"},
+    {"user_rows", "fn user_rows(x: [T, n]) = x - mean(x, over = T, keep = true) / n\n"},
+    {"user_whole", "fn user_whole(x: [.., n]) -> [.., n] = x / sqrt(1 + sum(x^2, over = .., keep = true))\n"},
+    {"user_two", "fn user_two(pair: ([.., n], [.., n])) -> ([.., n], [.., n]) {\n  let (a, b) = pair\n  (a * cos(b), b - a / n)\n}\n"},
+    {"user_both", "fn user_both(f, x) = f(x) + f(sin(x))\n"},
+    {"user_start", "init user_start(fan_in, fan_out) = uniform(-1 / sqrt(fan_in + fan_out), 1 / fan_in)\n"},
+    {"user_centred", "layer user_centred(x: [.., n]) {\n  state centre: [n] ~ zeros\n"
+                     "  let now = if rank(x) > 1 then mean(mean(x, over = ..), over = batch) else mean(x, over = batch)\n"
+                     "  centre <- 0.9 * centre + 0.1 * now\n  x - centre\n}\n"},
+    {"user_descent", "optimizer user_descent(rate = 0.1, keep = 0.5) {\n  state m ~ zeros; state n ~ constant(1)\n"
+                     "  m <- keep * m + gradient\n  n <- n + step\n  parameter <- parameter - rate * (gradient + keep * m) / n\n}\n"},
+    {"user_fall", "schedule user_fall(peak) = if step < 2 then peak else peak * (1 - step / (steps + 9)) / (1 + epoch)\n"},
     {NULL, NULL}};
 
 static inline void rp_name(const RpStyle *style, int id, Text *out) { text_printf(out, "%c%d", style->letter, id); }
@@ -189,13 +207,31 @@ static inline int rp_params(const RpStatement *s, int *params) {
   return count;
 }
 
-static inline void rp_call(const RpStyle *style, const char *how, int i, const int *params, int count, Text *out) {
-  text_printf(out, how, i);
+/* A text that names the user's definitions, where they are called by another name. */
+static inline void rp_user_names(const RpStyle *style, const char *text, Text *out) {
+  for (const char *c = text; *c; c++) {
+    const bool starts = !strncmp(c, "user_", 5) && (c == text || !(isalnum((unsigned char)c[-1]) || c[-1] == '_' || c[-1] == '.'));
+    if (starts && style->as) text_add(out, style->as);
+    text_printf(out, "%c", *c);
+  }
+}
+
+static inline void rp_call(const RpStyle *style, int i, const int *params, int count, Text *out) {
+  text_printf(out, "%sf%d", style->as ? style->as : "", i);
   for (int j = 0; j < count; j++) {
     text_add(out, j ? ", " : "(");
     rp_name(style, params[j], out);
   }
   text_add(out, ")");
+}
+
+static inline void rp_type_text(const RpType *t, Text *out) {
+  text_add(out, "[");
+  for (int i = 0; i < t->rank; i++) text_printf(out, "%s%d", i ? ", " : "", t->dims[i]);
+  text_add(out, "]");
+  if (t->kind == RP_LABEL) text_printf(out, " of label[%d]", t->classes);
+  if (t->kind == RP_BOOL) text_add(out, " of bool");
+  if (t->kind == RP_INT) text_add(out, " of int");
 }
 
 /* A `let`, its expression as it is or as the body of a function, a lambda or a block. */
@@ -208,7 +244,13 @@ static inline void rp_let_line(const RandomProgram *p, const RpStyle *style, int
     if (k) text_add(out, ", ");
     rp_name(style, s->first + k, out);
   }
-  text_add(out, s->count > 1 ? ") = " : " = ");
+  const RpType *t = &p->types[s->first];
+  text_add(out, s->count > 1 ? ")" : "");
+  if (style->wrap && s->count == 1 && t->kind == RP_FLOAT && !rp_choice(style->seed, i, 98, 4)) {
+    text_add(out, ": ");
+    rp_type_text(t, out);
+  }
+  text_add(out, " = ");
   const bool may = style->wrap && (s->flags & RP_PLAIN) && !(s->flags & RP_ORDERED) && count;
   const int how = may ? rp_choice(style->seed, i, 99, 6) : 5;
   if (how == 0 || how == 1) {
@@ -217,7 +259,7 @@ static inline void rp_let_line(const RandomProgram *p, const RpStyle *style, int
     text_add(functions, how ? ") { let result = " : ") = ");
     rp_expand(p, style, i, params, count, functions);
     text_add(functions, how ? "\n  result\n}\n" : "\n");
-    rp_call(style, "f%d", i, params, count, out);
+    rp_call(style, i, params, count, out);
   } else if (how == 2) {
     text_add(out, "{ let inner = ");
     rp_expand(p, style, i, NULL, 0, out);
@@ -250,6 +292,7 @@ static inline bool rp_ready(const RandomProgram *p, const bool *alive, const boo
     const int maker = rp_maker(p, id);
     if (maker >= 0 && maker != i && !written[maker]) return false;
   }
+  if (s->after >= 0 && !written[rp_maker(p, s->after)]) return false;
   const bool kept = s->form != RP_LET || (s->flags & RP_ORDERED);
   for (int k = 0; k < i && kept; k++) {
     const RpStatement *t = &p->statements[k];
@@ -272,19 +315,27 @@ static inline void rp_body(const RandomProgram *p, const RpStyle *style, Text *o
   }
 }
 
+/* Definitions of the user that the texts name, and the functions that wrapping made. */
+static inline void rp_definitions(const char *body, const Text *functions, Text *out) {
+  for (int i = 0; rp_prelude[i][0]; i++)
+    if (strstr(body, rp_prelude[i][0]) || strstr(text_get(functions), rp_prelude[i][0])) text_add(out, rp_prelude[i][1]);
+  text_add(out, text_get(functions));
+}
+
 static inline void rp_render(const RandomProgram *p, const RpStyle *style, Text *out) {
   Text body = {0}, functions = {0}, model = {0};
   rp_body(p, style, &body, &functions);
-  text_printf(&model, "model m {\n%s}\n", text_get(&body));
+  text_printf(&model, "model m%s {\n%s}\n", strstr(text_get(&body), "own_half") ? "(own_half = 0.5, own_two = 2)" : "", text_get(&body));
+  for (int i = 0; i < p->blocks && p->blocks > 1; i++)
+    text_printf(&model, "data block%d { file = \"%d.csv\" }\n", i, i);
   text_add(&model, "train {\n");
   for (int i = 0; i < p->setting_count; i++)
     if (p->settings[i]) text_printf(&model, "  %s\n", p->settings[i]);
   text_add(&model, "}\n");
-  if (style->reorder) text_add(out, text_get(&model));
-  for (int i = 0; rp_prelude[i][0]; i++)
-    if (strstr(text_get(&body), rp_prelude[i][0]) || strstr(text_get(&functions), rp_prelude[i][0])) text_add(out, rp_prelude[i][1]);
-  text_add(out, text_get(&functions));
-  if (!style->reorder) text_add(out, text_get(&model));
+  if (style->imported) text_printf(out, "import \"definitions.nn\"%s%.*s\n", style->as ? " as " : "", style->as ? (int)strlen(style->as) - 1 : 0, style->as ? style->as : "");
+  if (style->reorder) rp_user_names(style, text_get(&model), out);
+  rp_definitions(text_get(&model), &functions, style->imported ? style->imported : out);
+  if (!style->reorder) rp_user_names(style, text_get(&model), out);
   text_free(&body), text_free(&functions), text_free(&model);
 }
 
@@ -302,16 +353,8 @@ static inline void rp_copy(RandomProgram *to, const RandomProgram *from) {
     if (from->settings[i]) to->settings[i] = rp_copy_text(from->settings[i]);
 }
 
-static inline void rp_type_text(const RpType *t, Text *out) {
-  text_add(out, "[");
-  for (int i = 0; i < t->rank; i++) text_printf(out, "%s%d", i ? ", " : "", t->dims[i]);
-  text_add(out, "]");
-  if (t->kind == RP_LABEL) text_printf(out, " of label[%d]", t->classes);
-  if (t->kind == RP_BOOL) text_add(out, " of bool");
-}
-
 static inline bool rp_same_type(const RpType *a, const RpType *b) {
-  return a->kind == b->kind && a->batched == b->batched && a->rank == b->rank && a->classes == b->classes &&
+  return a->kind == b->kind && a->batched == b->batched && a->block == b->block && a->rank == b->rank && a->classes == b->classes &&
          !memcmp(a->dims, b->dims, sizeof(int) * (size_t)a->rank);
 }
 
@@ -323,6 +366,7 @@ static inline bool rp_cut(RandomProgram *p, int i) {
   Text text = {0};
   text_printf(&text, "%s $%d;: ", t->batched ? "input" : "param", s->first);
   rp_type_text(t, &text);
+  if (t->batched && p->blocks > 1) text_printf(&text, " from block%d", t->block);
   if (!t->batched) text_add(&text, " ~ normal(0, 1)");
   free(s->text);
   s->text = rp_copy_text(text_get(&text));

@@ -35,6 +35,7 @@ typedef struct {
   double worst_difference, worst_code, worst_style;
 } Shared;
 static Shared *shared; /* of this process and its child */
+static char folder[] = "/tmp/gradc-programs-XXXXXX"; /* where a program is said to stand; what it imports does */
 
 static _Noreturn void failed(const char *what, const char *format, ...) {
   va_list args;
@@ -50,11 +51,19 @@ static _Noreturn void failed(const char *what, const char *format, ...) {
 
 /* ---- opening ---- */
 
+/* The slot's elements, by the batch of its own data block; false where they are too many. */
+static bool slot_size(const Evaluation *e, const Graph *g, const Slot *s, int64_t *size) {
+  const Dims *d = shape_dims(g, s->shape);
+  return dims_size(d, d->rank && dim_is_batch(d->dims[0]) ? e->batch[DIM_BATCH - d->dims[0]] : 1, size);
+}
+
 static void open_text(Evaluation *e, const char *text, Type type, int64_t batch) {
-  *e = (Evaluation){.batch = batch, .options = {.trace = {.float_type = type, .seed = 1}}};
+  *e = (Evaluation){.batch = {batch, batch + 1, 1, 1}, .options = {.trace = {.float_type = type, .seed = 1}}};
   const Source *source = source_add(&e->session.sources, "program.nn", text, strlen(text), false);
   const Ast file = parse_source(&e->session, &e->tree, source);
-  if (!e->session.errors) e->program = trace_program(&e->session, &e->tree, file, "program.nn", &e->options.trace);
+  char path[64];
+  snprintf(path, sizeof path, "%s/program.nn", folder);
+  if (!e->session.errors) e->program = trace_program(&e->session, &e->tree, file, path, &e->options.trace);
   if (!e->program) {
     Text out = {0};
     const Diag *d = e->session.diags;
@@ -68,7 +77,7 @@ static void open_text(Evaluation *e, const char *text, Type type, int64_t batch)
   e->count = g->slots.count;
   if (e->count > EVALUATION_SLOTS) failed("slots", "%u", e->count);
   for (uint32_t i = 0; i < e->count; i++) {
-    if (!dims_size(shape_dims(g, g->slots.data[i].shape), batch, &e->sizes[i])) failed("slots", "too large");
+    if (!slot_size(e, g, &g->slots.data[i], &e->sizes[i])) failed("slots", "too large");
     e->slots[i] = mem_zero((size_t)e->sizes[i] + 1, sizeof(double));
   }
 }
@@ -85,7 +94,7 @@ static void fill(Evaluation *e, uint64_t seed, int point) {
     const Slot *s = &e->program->eval->slots.data[i];
     for (int64_t k = 0; k < e->sizes[i]; k++) {
       const double u = real(&state);
-      if (slot_is_feed(s)) e->slots[i][k] = is_float(s->type) ? 3 * u - 1.5 : s->type == TYPE_BOOL ? u < 0.5 : floor(u * s->classes);
+      if (slot_is_feed(s)) e->slots[i][k] = is_float(s->type) ? 3 * u - 1.5 : s->type == TYPE_BOOL ? u < 0.5 : s->classes ? floor(u * s->classes) : floor(7 * u) - 3;
       else if (s->kind == SLOT_PARAM) e->slots[i][k] += 0.2 * (u - 0.5);
       if (s->type == TYPE_F32) e->slots[i][k] = (double)(float)e->slots[i][k];
     }
@@ -390,7 +399,7 @@ static void check_style(Evaluation *e, const RandomProgram *p, const RpStyle *st
   Evaluation other;
   rp_render(p, style, &text);
   if (getenv("SHOW")) printf("%s:\n%s", what, text_get(&text));
-  open_text(&other, text_get(&text), e->options.trace.float_type, e->batch);
+  open_text(&other, text_get(&text), e->options.trace.float_type, e->batch[0]);
   if (other.count != e->count) failed(what, "%u slots, and %u", e->count, other.count);
   for (uint32_t i = 0; i < e->count; i++) {
     const uint32_t k = other_slot(&other, style->letter, e->program->eval->slots.data[i].name);
@@ -403,12 +412,30 @@ static void check_style(Evaluation *e, const RandomProgram *p, const RpStyle *st
   evaluation_close(&other);
 }
 
+/* With its definitions in a file that it imports, by their own names or behind another. */
+static void check_imported(Evaluation *e, const RandomProgram *p) {
+  Text definitions = {0};
+  const RpStyle style = {.letter = 'v', .seed = p->seed + 4, .wrap = true, .imported = &definitions, .as = p->seed % 2 ? "own." : NULL};
+  Text text = {0};
+  char path[64];
+  rp_render(p, &style, &text);
+  snprintf(path, sizeof path, "%s/definitions.nn", folder);
+  FILE *file = fopen(path, "w");
+  if (!file || fputs(text_get(&definitions), file) < 0 || fclose(file)) failed("imported", "cannot write %s", path);
+  text_free(&text), text_free(&definitions);
+  const RpStyle again = {.letter = 'v', .seed = style.seed, .wrap = true, .imported = &definitions, .as = style.as};
+  check_style(e, p, &again, "definitions imported");
+  text_free(&definitions);
+}
+
 static void check_styles(Evaluation *e, const RandomProgram *p, bool each) {
   const RpStyle renamed = {.letter = 'q', .seed = p->seed + 1, .reorder = true}, wrapped = {.letter = 'v', .seed = p->seed + 2, .wrap = true},
                 rewritten = {.letter = 'v', .seed = p->seed + 3, .rewrite = true, .wrap = true, .reorder = true};
-  if (each || p->seed % 3 == 0) check_style(e, p, &renamed, "renamed, reordered, inlined");
-  if (each || p->seed % 3 == 1) check_style(e, p, &wrapped, "in other functions");
-  if (each || p->seed % 3 == 2) check_style(e, p, &rewritten, "with x + 0 and the like");
+  const uint64_t kind = p->seed / 3 % 4;
+  if (each || kind == 0) check_style(e, p, &renamed, "renamed, reordered, inlined");
+  if (each || kind == 1) check_style(e, p, &wrapped, "in other functions");
+  if (each || kind == 2) check_style(e, p, &rewritten, "with x + 0 and the like");
+  if (each || kind == 3) check_imported(e, p);
 }
 
 /* -- machine code -- */
@@ -433,7 +460,7 @@ static void code_open(Code *c, Evaluation *e, unsigned entries, const CompileOpt
 static void code_start(Code *c, const Evaluation *e, int threads) {
   GradcMessage message = {{0}};
   gradc_free(c->model);
-  if (gradc_create(&c->program, 1, &e->batch, threads, &c->model, &message) != GRADC_OK) failed("create", "%s", message.text);
+  if (gradc_create(&c->program, 1, e->batch, threads, &c->model, &message) != GRADC_OK) failed("create", "%s", message.text);
   gradc_progress(c->model)->steps = 1;
   for (uint32_t i = 0; i < e->count; i++) {
     GradcTensor t;
@@ -461,7 +488,7 @@ static void code_run(Code *c, const Evaluation *e, bool train) {
     for (int64_t k = 0; k < e->sizes[i]; k++) element_put(feeds[count], (uint8_t)s->type, k, e->slots[i][k]);
     count++;
   }
-  const GradcStatus status = train ? gradc_train_step(c->model, (const void *const *)feeds, &e->batch) : gradc_eval(c->model, (const void *const *)feeds, &e->batch);
+  const GradcStatus status = train ? gradc_train_step(c->model, (const void *const *)feeds, e->batch) : gradc_eval(c->model, (const void *const *)feeds, e->batch);
   if (status != GRADC_OK) failed("run", "%s", gradc_message(c->model));
   for (int i = 0; i < count; i++) free(feeds[i]);
 }
@@ -672,13 +699,19 @@ static void report(uint64_t seed, int status) {
   rp_free(&p);
 }
 
+static void remove_folder(void) {
+  char path[64];
+  snprintf(path, sizeof path, "%s/definitions.nn", folder);
+  remove(path), remove(folder);
+}
+
 int main(int argc, char **argv) {
   if (argc != 3) return fprintf(stderr, "usage: test_random_programs FROM COUNT\n"), 2;
   uint64_t from = strtoull(argv[1], NULL, 10), count = strtoull(argv[2], NULL, 10), failures = 0;
   const char *many = getenv("GRADC_LONG");
   if (many && *many) from *= 10, count *= 10;
   shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED) return 1;
+  if (shared == MAP_FAILED || !mkdtemp(folder)) return 1;
   for (uint64_t at = from; at < from + count;) {
     const int status = run_apart(NULL, at, from + count, false);
     if (!status) break;
@@ -687,6 +720,7 @@ int main(int argc, char **argv) {
     at = seed + 1;
     if (++failures == 5 && !getenv("ALL")) break;
   }
+  remove_folder();
   printf("%lld programs of %lld statements, %lld nodes; %lld points, %lld differences (%lld did not settle), worst %.2g; %lld values "
          "of code, worst in f64 %.2g (%lld ill-conditioned)\n",
          (long long)shared->programs, (long long)shared->statements, (long long)shared->nodes, (long long)shared->points,
