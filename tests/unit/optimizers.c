@@ -404,13 +404,26 @@ static void gradients_are_cut(void **state) {
           clip_groups);
 }
 
-/* A convex function of one number: the first direction is -g / |g|, the second s y / (y y) of the last step; the step is halved until
- * the loss falls enough. */
-static void lbfgs_follows_its_formula(void **state) {
-  (void)state;
+/* The step along d from p that the search ends at. */
+static double wolfe_step(double p, double d, double rate) {
+  double t = rate, low = 0, high = INFINITY;
+  for (int k = 1; k < 20; k++) {
+    const bool enough = cosh(p + t * d) - cosh(p) <= 1e-4 * t * sinh(p) * d;
+    if (enough && fabs(sinh(p + t * d) * d) <= -0.9 * sinh(p) * d) break;
+    *(enough && sinh(p + t * d) * d < 0 ? &low : &high) = t;
+    t = high < INFINITY ? (low + high) / 2 : 2 * t;
+  }
+  return t;
+}
+
+/* A convex function of one number: the first direction is -g / |g|, the second s y / (y y) of the last step; the step is doubled or
+ * halved until the loss falls enough and the slope is less steep. */
+static void lbfgs_follows_its_formula_at(const char *rate) {
   Session s = {0};
   Tree tree = {0};
-  const char *text = "model m { param p: [] ~ constant(3); input x: []; loss x * cosh(p) }\ntrain { optimizer = lbfgs(memory = 1) }";
+  char text[160];
+  snprintf(text, sizeof text, "model m { param p: [] ~ constant(3); input x: []; loss x * cosh(p) }\n"
+                              "train { optimizer = lbfgs(memory = 1, rate = %s) }", rate);
   const Source *source = source_add(&s.sources, "model.nn", text, strlen(text), false);
   TraceOptions options = {.float_type = TYPE_F64, .seed = -1};
   Program *program = trace_program(&s, &tree, parse_source(&s, &tree, source), "model.nn", &options);
@@ -427,8 +440,7 @@ static void lbfgs_follows_its_formula(void **state) {
     const double g = sinh(p), gamma = old_y != 0 ? old_s / old_y : 1 / fabs(g);
     /* With one pair in one dimension the direction is -g s / y, whatever gamma is. */
     const double d = old_y != 0 ? -g * old_s / old_y : -gamma * g;
-    double step = 1;
-    for (int k = 0; k < 12 && !(cosh(p + step * d) - cosh(p) <= 1e-4 * step * g * d); k++) step /= 2;
+    const double step = wolfe_step(p, d, strtod(rate, NULL));
     old_s = step * d, old_y = sinh(p + step * d) - g;
     p += step * d;
     take_slots(&f, program->train, t);
@@ -438,6 +450,13 @@ static void lbfgs_follows_its_formula(void **state) {
   program_free(program);
   tree_free(&tree);
   session_free(&s);
+}
+
+static void lbfgs_follows_its_formula(void **state) {
+  (void)state;
+  lbfgs_follows_its_formula_at("1");
+  lbfgs_follows_its_formula_at("0.01"); /* doubled */
+  lbfgs_follows_its_formula_at("9");    /* halved */
 }
 
 /* The mean of three batches' gradients, once in three steps; with the batch the same each time, a step as by itself. */
