@@ -493,13 +493,31 @@ static void code_run(Code *c, const Evaluation *e, bool train) {
   for (int i = 0; i < count; i++) free(feeds[i]);
 }
 
-/* What the code has put out, as the oracle's outcome of the graph: outputs where it evaluates, new slots where it trains. */
+/* A loss or a metric: one number, or the elements of an array. */
+static Values figure_values(const GradcFigure *f) {
+  int64_t count = 1;
+  for (int32_t k = 0; k < f->rank; k++) count *= f->dims[k];
+  Values v = {mem_alloc(sizeof(double) * (size_t)(count + 1)), count};
+  if (f->adds_up || !f->values) v.data[0] = f->value;
+  else memcpy(v.data, f->values, sizeof(double) * (size_t)count);
+  return v;
+}
+
+/* What the code has put out, as the oracle's outcome of the graph: losses and metrics; outputs where it evaluates, new slots
+ * where it trains. */
 static Outcome code_outcome(Code *c, const Graph *g, bool train) {
   Outcome r = {mem_zero(g->outputs.count + 1, sizeof(Values)), g->outputs.count};
-  int at = 0;
+  const GradcFigure *figures;
+  const int count = gradc_figures(c->model, &figures);
+  int at = 0, figure = 0;
   for (uint32_t i = 0; i < r.count; i++) {
     const Output *o = &g->outputs.data[i];
     GradcTensor t;
+    if (o->kind == OUT_LOSS || o->kind == OUT_METRIC) {
+      if (figure == count || strcmp(figures[figure].name, o->name)) failed("figures", "`%s` is not number %d", o->name, figure);
+      r.of[i] = figure_values(&figures[figure++]);
+      continue;
+    }
     GradcStatus status = GRADC_ERROR_ARGUMENT;
     if (o->kind == OUT_VALUE && !train) status = gradc_output_at(c->model, at++, &t);
     if (o->kind == OUT_SLOT && train) status = gradc_tensor_at(c->model, o->slot, &t);
