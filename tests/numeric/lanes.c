@@ -58,8 +58,8 @@ static void check(const char *layer, int64_t batch) {
 
 static void test_lanes(void **state) {
   static const int64_t batches[] = {1, 5, 16, 19};
-  for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
-    for (size_t k = 0; k < 4; k++) check(layers[i], batches[k]);
+  for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) /* each with two of them: code takes time to make */
+    check(layers[i], batches[i % 4]), check(layers[i], batches[(i / 4 + i + 1) % 4]);
 }
 
 int main(void) {

@@ -23,7 +23,7 @@
 
 /* Most of the time goes into making code: AddressSanitizer's own work on LLVM's memory is kept small. */
 const char *__asan_default_options(void);
-const char *__asan_default_options(void) { return "malloc_context_size=3:quarantine_size_mb=16:max_malloc_fill_size=0"; }
+const char *__asan_default_options(void) { return "malloc_context_size=1:quarantine_size_mb=16:max_malloc_fill_size=0"; }
 
 enum { FAILED = 9, POINTS = 3, DIRECTIONS = 4, SECONDS = 60 };
 
@@ -627,7 +627,7 @@ static void check_program(const RandomProgram *p) {
     check_styles(&e, p, each);
   }
   outcome_free(&r);
-  const bool permute = each || p->seed % 16 < 2;
+  const bool permute = each || p->seed % 32 < 2;
   const uint64_t code = (p->seed / 4 + p->seed) % 4;
   if (each || code < 2) check_code(&e, true, false, permute);
   if (each || code == 2) check_code(&e, false, false, permute);
