@@ -73,7 +73,7 @@ static inline void rp_nested(RandomProgram *p) {
       rp_let(p, rp_float(t.batched, 20, 3, SHAPE(n, n, n)), RP_PLAIN, IN(x), "{ let u = $1\n    let j = jacobian(u * sum(u^2), u)\n    jacobian(j, u) }");
       break;
     case 7: {
-      const bool each = rp_below(p, 2);
+      const bool each = p->blocks == 1 && rp_below(p, 2);
       const int own = rp_param(p, 1, SHAPE(n));
       if (!t.batched) return;
       const RpType g = rp_float(each, 4, 1, SHAPE(n));

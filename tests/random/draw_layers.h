@@ -184,7 +184,7 @@ static inline void rp_metric(RandomProgram *p) {
 static inline void rp_bundle(RandomProgram *p) {
   const int x = rp_tame(p, rp_batched(p, 1, 1), 2), f = rp_instance(p, rp_below(p, 2) ? "dense(2)" : "h -> h |> dense(2) |> tanh |> dense(2)");
   const RpType t = rp_last(p->types[x], 2, 20);
-  switch (rp_below(p, 4)) {
+  switch (p->blocks > 1 ? 0 : rp_below(p, 4)) { /* `per = example` means the examples of the first block */
     case 0: rp_let(p, t, 0, IN(x, f), "{ let fast = $2 - 0.1 * grad(mean($2($1)^2), $2)\n    fast($1) }"); break;
     case 1: rp_let(p, t, 0, IN(x, f), "{ let fast = $2 - 0.1 * grad(mean($2($1)^2), $2, per = example)\n    fast(sin($1)) }"); break;
     case 2: rp_let(p, t, 0, IN(x, f), "{ let fast = scan w = $2 for i in 0 .. 2 { let e = sum(sin(w($1)))\n      next w - 0.1 * grad(e, w, per = example) }\n    fast($1) }"); break;

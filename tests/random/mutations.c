@@ -9,6 +9,7 @@
 static bool is_without(Prim p, int i) {
   switch (p) {
   case P_STOP: case P_ARGMAX: return true;
+  case P_OWN: return i < 2; /* the value and what stands for dy */
   case P_SELECT: return i == 0;
   case P_GATHER: case P_SCATTER_ADD: case P_STACK: return i == 1;
   default: return false;
@@ -45,7 +46,7 @@ int main(void) {
   static const char *const hows[] = {"sign", "twice", "dropped"};
   for (int p = 0; p < P_COUNT; p++) {
     const PrimInfo *info = prim_info((Prim)p);
-    const int inputs = info->arity < 0 ? 2 : info->arity;
+    const int inputs = p == P_OWN ? 3 : info->arity < 0 ? 2 : info->arity;
     const bool equation = (info->kind & K_ELEMENTWISE) && p != P_SELECT && p != P_CAST;
     if (info->kind & (K_PREDICATE | K_LEAF)) continue;
     for (int i = 0; i < inputs; i++) {
