@@ -23,7 +23,8 @@ typedef struct {
   const Launch *launch;
   const Stage *stage;
   int64_t index[KERNEL_MAX_AXES];
-  double acc;
+  double acc, second; /* X_ACC */
+  double more[16];    /* lanes of a second sum */
   int64_t moved[KERNEL_MAX_OPERANDS]; /* by the rounds of the loops around the launch */
   double *results[64]; /* by stage: the values of its expressions at this block index */
 } KernelPoint;
@@ -79,7 +80,7 @@ static double kr_expr(const KernelPoint *p, int32_t i) {
   case X_RANDOM: return kr_round(kr_random(p, e), e->type);
   case X_NUMBER: return e->a == 0 ? p->run->step : e->a == 1 ? p->run->steps : p->run->epoch;
   case X_EXTENT: return (double)p->run->batch[e->a];
-  case X_ACC: return p->acc;
+  case X_ACC: return e->a < 0 ? p->acc : p->second;
   case X_RESULT: return p->results[e->a][e->b];
   default: break;
   }
@@ -127,14 +128,20 @@ static void kr_reduce_axis(KernelPoint *p, int axis, double *lanes, int count, d
     } else {
       const int64_t own = p->index[s->order == ORDER_GROUPS ? s->par : axis - 1];
       const int lane = s->order == ORDER_SEQUENCE ? 0 : (int)(own % count);
-      lanes[lane] = kr_combine(s, lanes[lane], x, s->before2 >= 0 ? kr_expr(p, s->before2) : 0);
+      const double y = s->before2 >= 0 ? kr_expr(p, s->before2) : 0;
+      lanes[lane] = kr_combine(s, lanes[lane], x, y);
+      if (s->combine == COMBINE_ADD) p->more[lane] = kr_combine(s, p->more[lane], y, 0);
     }
     kr_stores(p, true);
     return;
   }
-  const int64_t n = kr_extent(p->run, &s->axes[axis]);
+  int64_t n = kr_extent(p->run, &s->axes[axis]), from = 0;
+  if (s->chunks && axis == s->par) {
+    const int64_t size = stage_chunk_size(s, n);
+    from = p->index[0] * size, n = n < from + size ? n : from + size;
+  }
   const bool pairs = axis + 1 == s->par + s->red && stage_in_pairs(s);
-  for (int64_t i = 0; i < n; i++) {
+  for (int64_t i = from; i < n; i++) {
     p->index[axis] = pairs && (i ^ 1) < n ? i ^ 1 : i;
     kr_reduce_axis(p, axis + 1, lanes, count, best, number);
   }
@@ -149,12 +156,16 @@ static void kr_point(KernelPoint *p) {
     const int count = s->order == ORDER_SEQUENCE ? 1 : s->acc_type == TYPE_F64 ? 8 : 16;
     double lanes[16], best = -INFINITY;
     int64_t number = 0;
-    for (int i = 0; i < 16; i++) lanes[i] = kr_identity(s);
+    for (int i = 0; i < 16; i++) lanes[i] = kr_identity(s), p->more[i] = 0;
     kr_reduce_axis(p, s->par, lanes, count, &best, &number);
+    p->second = best;
     if (s->combine != COMBINE_ARGMAX) {
       for (int w = count / 2; w; w /= 2)
-        for (int i = 0; i < w; i++) lanes[i] = kr_combine(s, lanes[i], lanes[i + w], 1);
-      p->acc = lanes[0];
+        for (int i = 0; i < w; i++) {
+          lanes[i] = kr_combine(s, lanes[i], lanes[i + w], 1);
+          p->more[i] = kr_round(p->more[i] + p->more[i + w], s->acc_type);
+        }
+      p->acc = lanes[0], p->second = p->more[0];
     }
   }
   if (s->par == p->kernel->block) { /* values that later stages ask for: before the stores, which may overwrite what they read */

@@ -5,7 +5,8 @@
 #include "nest.h"
 
 static bool lanes_reduced(const Nest *n) { return n->stage->order != ORDER_SEQUENCE; }
-static unsigned parts(const Nest *n) { return n->stage->combine == COMBINE_ARGMAX ? 2 : 1; }
+static bool two_sums(const Nest *n) { return n->stage->combine == COMBINE_ADD && n->stage->before2 >= 0; }
+static unsigned parts(const Nest *n) { return n->stage->combine == COMBINE_ARGMAX || two_sums(n) ? 2 : 1; }
 static unsigned width(const Nest *n) { return lanes_reduced(n) ? 1 : n->vectors; }
 
 unsigned combine_count(const Nest *n) {
@@ -100,11 +101,18 @@ static V product(Nest *n, V a, V b, V acc) {
   return join(n, acc, prim_emit(n->e, type == TYPE_BOOL ? P_AND : P_MUL, type, type, a, b, NULL));
 }
 
+/* The row that comes i-th: of a grid's sides the longer one outside, so that few values wait in registers. */
+static unsigned row_in_turn(const Nest *n, unsigned i) {
+  const unsigned outer = n->grid ? n->rows / n->grid : 1;
+  return n->grid > outer ? i % outer * n->grid + i / outer : i;
+}
+
 void combine_point(Nest *n, V *acc) {
   const Stage *s = n->stage;
   if (s->combine == COMBINE_SCATTER) return;
-  for (unsigned r = 0; r < n->rows; r++)
+  for (unsigned i = 0; i < n->rows; i++)
     for (unsigned v = 0; v < n->vectors; v++) {
+      const unsigned r = row_in_turn(n, i);
       V mask = lanes_reduced(n) ? n->mask[v] : NULL, *a = acc_at(n, acc, 0, r, v), made;
       if (s->combine == COMBINE_ARGMAX) {
         take_largest(n, acc, r, v, mask);
@@ -116,6 +124,9 @@ void combine_point(Nest *n, V *acc) {
       else
         made = join(n, *a, x);
       *a = mask ? e_select(n->e, mask, made, *a) : made;
+      if (!two_sums(n)) continue;
+      V *other = acc_at(n, acc, 1, r, v), sum = join(n, *other, expr_value(n, s->before2, r, v, true));
+      *other = mask ? e_select(n->e, mask, sum, *other) : sum;
     }
 }
 
@@ -134,27 +145,31 @@ static void larger(Emit *e, V index[2], V value[2]) {
   index[0] = e_select(e, take, index[1], index[0]), value[0] = e_select(e, take, value[1], value[0]);
 }
 
-static V tree(Nest *n, V x, V value) {
+static V first_lane(Nest *n, V x) { return n->lanes == 1 ? x : LLVMBuildExtractElement(n->e->b, x, e_int(n->e, n->e->i32, 0), ""); }
+
+static V tree(Nest *n, V x, V *found) {
   Emit *e = n->e;
   for (unsigned half = n->lanes / 2; half; half /= 2) {
     V a[2] = {lanes_from(e, x, 0, half), lanes_from(e, x, half, half)};
-    if (value) {
-      V b[2] = {lanes_from(e, value, 0, half), lanes_from(e, value, half, half)};
+    if (found) {
+      V b[2] = {lanes_from(e, *found, 0, half), lanes_from(e, *found, half, half)};
       larger(e, a, b);
-      x = a[0], value = b[0];
+      x = a[0], *found = b[0];
     } else {
       x = join(n, a[0], a[1]);
     }
   }
-  return n->lanes == 1 ? x : LLVMBuildExtractElement(e->b, x, e_int(e, e->i32, 0), "");
+  if (found) *found = first_lane(n, *found);
+  return first_lane(n, x);
 }
 
 void combine_finish(Nest *n, V *acc) {
   if (n->stage->combine == COMBINE_SCATTER) return;
   for (unsigned r = 0; r < n->rows; r++)
     for (unsigned v = 0; v < width(n); v++) {
-      V x = *acc_at(n, acc, 0, r, v);
-      if (lanes_reduced(n)) x = tree(n, x, parts(n) == 2 ? *acc_at(n, acc, 1, r, v) : NULL);
-      n->acc[r * NEST_MAX_VECTORS + v] = x;
+      V x = *acc_at(n, acc, 0, r, v), other = parts(n) == 2 ? *acc_at(n, acc, 1, r, v) : NULL;
+      if (lanes_reduced(n)) x = tree(n, x, n->stage->combine == COMBINE_ARGMAX ? &other : NULL);
+      if (lanes_reduced(n) && two_sums(n)) other = tree(n, other, NULL);
+      n->acc[r * NEST_MAX_VECTORS + v] = x, n->second[r * NEST_MAX_VECTORS + v] = other;
     }
 }

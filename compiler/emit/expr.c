@@ -70,7 +70,7 @@ static V evaluate(Nest *n, int32_t expr, unsigned row, unsigned vector, bool lan
   case X_RANDOM: return eval_random(n, expr, x, row, vector, lanes);
   case X_NUMBER: return number_of_step(n, x->a);
   case X_EXTENT: return LLVMBuildSIToFP(e->b, n->batch[x->a], e->f64, "");
-  case X_ACC: return n->acc[nest_part(n, n->cells[expr].deps, row, vector)];
+  case X_ACC: return (x->a < 0 ? n->acc : n->second)[nest_part(n, n->cells[expr].deps, row, vector)];
   case X_RESULT: return n->result[x->a][x->b];
   default: DIAG_BUG(n->u->schedule->session, x->span, "an expression of unknown kind %d", x->kind);
   }

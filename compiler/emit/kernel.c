@@ -154,6 +154,7 @@ V kernel_emit(Unit *u, uint32_t number, const char *owner) {
 /* A thread's share of a cut axis. */
 typedef struct {
   Extent extent;
+  uint32_t unit; /* of rows; 0: of an axis */
   V size, from, to;
 } Share;
 typedef struct {
@@ -186,12 +187,15 @@ static int64_t common_unit(const Schedule *s, Extent extent) {
   return unit;
 }
 
-static Share find_share(Entry *y, Extent extent) {
+static uint32_t unit_of_rows(const Kernel *k) { return k->cut == CUT_ROWS ? k->cut_unit : 0; }
+
+/* `rows`: the unit, of a cut by rows; else 0. */
+static Share find_share(Entry *y, Extent extent, uint32_t rows) {
   Emit *e = y->u->e;
-  const int64_t unit = common_unit(y->u->schedule, extent);
+  const int64_t unit = rows ? rows : common_unit(y->u->schedule, extent);
   for (uint32_t i = 0; i < y->shares.count; i++) {
     const Share *s = &y->shares.data[i];
-    if (s->extent.count == extent.count && s->extent.batch == extent.batch) return *s;
+    if (s->extent.count == extent.count && s->extent.batch == extent.batch && s->unit == rows) return *s;
   }
   V size = e_i64(e, extent.count);
   if (extent.batch >= 0) {
@@ -200,7 +204,7 @@ static Share find_share(Entry *y, Extent extent) {
   }
   V units = size;
   if (unit > 1) units = LLVMBuildUDiv(e->b, i64_add(e, size, e_i64(e, unit - 1)), e_i64(e, unit), "");
-  const Share s = {extent, size, share_edge(y, size, units, y->thread, unit),
+  const Share s = {extent, rows, size, share_edge(y, size, units, y->thread, unit),
                    share_edge(y, size, units, i64_add(e, y->thread, e_i64(e, 1)), unit)};
   vec_push(&y->shares, s);
   return s;
@@ -287,7 +291,7 @@ static void leave_settled(Entry *y, const ScheduleLoop *l) {
   LLVMPositionBuilderAtEnd(e->b, look);
   V from = e_gep(e, e->i8, e_load(e, e->ptr, e_gep(e, e->ptr, y->table, e_i64(e, row_of(y->u, (uint32_t)l->going))), e->pointer_bytes),
                  e_i64(e, l->length & 1));
-  const Share share = find_share(y, (Extent){1, b->size.batch[0]});
+  const Share share = find_share(y, (Extent){1, b->size.batch[0]}, 0);
   const bool own = !l->waits;
   V any = any_of(y, from, own ? share.from : e_i64(e, 0), own ? share.to : share.size);
   LLVMBuildCondBr(e->b, any, more, loop->exit);
@@ -340,8 +344,8 @@ static void call_kernel(Entry *y, const Launch *l, V *kernels) {
   Emit *e = y->u->e;
   const Kernel *k = &y->u->schedule->kernels.data[l->kernel];
   V from = e_i64(e, 0), to = y->first;
-  if (k->cut == CUT_FIRST) {
-    const Share share = find_share(y, k->cut_extent);
+  if (k->cut != CUT_NONE) {
+    const Share share = find_share(y, k->cut_extent, unit_of_rows(k));
     from = share.from, to = share.to;
   }
   V table = l->advance ? moved_operands(y, l) : y->table;
@@ -373,10 +377,10 @@ void entry_emit(Unit *u, const char *name, V *kernels) {
   if (s->loops.count) y.moved = LLVMBuildAlloca(e->b, LLVMArrayType2(e->ptr, KERNEL_MAX_OPERANDS), "");
   for (uint32_t i = 0; i < s->launches.count; i++) { /* all divisions at once, before any call */
     const Kernel *k = &s->kernels.data[s->launches.data[i].kernel];
-    if (k->cut == CUT_FIRST) find_share(&y, k->cut_extent);
+    if (k->cut != CUT_NONE) find_share(&y, k->cut_extent, unit_of_rows(k));
   }
   for (uint32_t i = 0; i < s->loops.count; i++)
-    if (s->loops.data[i].going >= 0) find_share(&y, (Extent){1, s->buffers.data[s->loops.data[i].going].size.batch[0]});
+    if (s->loops.data[i].going >= 0) find_share(&y, (Extent){1, s->buffers.data[s->loops.data[i].going].size.batch[0]}, 0);
   for (uint32_t i = 0; i < s->launches.count; i++) {
     const Launch *l = &s->launches.data[i];
     const bool met = close_loops(&y, l->loop);

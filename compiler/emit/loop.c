@@ -18,6 +18,11 @@ Range range_axis(Nest *n, unsigned axis) {
     const bool known = i64_known(n->red_from, &from) && i64_known(n->red_to, &to);
     return (Range){n->red_from, n->red_to, known ? to - from : -1, extent, 0, known && from < to};
   }
+  if (axis == n->stage->par && n->stage->chunks) {
+    Range r = {NULL, NULL, -1, extent, stage_chunk_unit(n->stage), false};
+    nest_summed(n, &r.from, &r.to);
+    return r;
+  }
   return (Range){e_i64(n->e, 0), nest_extent(n, x), extent, extent, 0, extent > 0};
 }
 
@@ -124,6 +129,7 @@ void loop_lanes(Nest *n, unsigned axis, unsigned wide, Carry *carry, bool hoist,
   if (n->whole) {
     V end = LLVMBuildAnd(n->e->b, i64_add(n->e, r.to, e_i64(n->e, EXAMPLE_GROUP - 1)), e_i64(n->e, -EXAMPLE_GROUP), "");
     V from = full_chunks(n, axis, r.from, end, wide, carry, hoist, body, data);
+    if (wide > 2) from = full_chunks(n, axis, from, end, 2, carry, hoist, body, data);
     if (wide > 1) full_chunks(n, axis, from, end, 1, carry, hoist, body, data);
     return;
   }

@@ -25,6 +25,8 @@ V i64_mul2(Emit *e, V a, V b) {
 
 V i64_min(Emit *e, V a, V b) { return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, a, b, ""), a, b, ""); }
 
+V i64_max(Emit *e, V a, V b) { return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, a, b, ""), a, b, ""); }
+
 bool i64_known(V v, int64_t *value) {
   if (!LLVMIsAConstantInt(v)) return false;
   *value = LLVMConstIntGetSExtValue(v);
@@ -70,9 +72,9 @@ static void load_batches(Nest *n) {
   }
 }
 
-/* Are rows of both axes one run? */
+/* Are rows of both axes one run, or known places apart? */
 static bool rows_adjoin(const Nest *n, const Affine *at) {
-  if (n->row_outer < 0) return true;
+  if (n->row_outer < 0 || n->grid) return true;
   const int64_t inner = at->stride[n->row] * n->stage->axes[n->row].count;
   return at->stride[n->row_outer] == inner && (!inner || at->batch[n->row_outer] == at->batch[n->row]);
 }
@@ -246,7 +248,7 @@ static unsigned chains_of(const Target *t, const Kernel *k, const Stage *s) {
 }
 
 void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const V *operand, const NestRows *rows) {
-  static const NestRows one = {1, NULL, NULL, NULL, -1};
+  static const NestRows one = {1, NULL, NULL, 0, NULL, -1};
   if (!rows) rows = &one;
   memset(n, 0, sizeof *n);
   n->u = u, n->e = u->e, n->kernel = k, n->stage = s, n->frame = frame;
@@ -256,7 +258,7 @@ void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const
   if (s->combine != COMBINE_NONE && s->order == ORDER_GROUPS) n->lane = s->par;
   n->row = s->row, n->row_outer = s->row_outer;
   n->lanes = n->lane < 0 ? 1 : stage_lanes(k, s) * chains_of(&u->e->target, k, s);
-  n->panel = -1;
+  n->panel = -1, n->grid = rows->grid;
   n->rows = rows->count, n->vectors = 1, n->row_count = rows->existing;
   if (rows->offset) memcpy(n->row_offset, rows->offset, sizeof(V) * rows->count);
   if (rows->outer) memcpy(n->outer_offset, rows->outer, sizeof(V) * rows->count);
@@ -277,6 +279,17 @@ V nest_depth(Nest *n) {
   V points = nest_extent(n, s->axes[s->par]);
   if (!s->pairs || s->red > 1 || s->axes[s->par].batch < 0 || s->axes[s->par].count % 2 == 0) return points;
   return LLVMBuildLShr(n->e->b, i64_add(n->e, points, e_i64(n->e, 1)), e_i64(n->e, 1), "");
+}
+
+void nest_summed(Nest *n, V *from, V *to) {
+  Emit *e = n->e;
+  const Stage *s = n->stage;
+  *from = e_i64(e, 0), *to = nest_depth(n);
+  if (!s->chunks) return;
+  const int64_t unit = stage_chunk_unit(s) * s->chunks; /* stage_chunk_size */
+  V size = i64_mul(e, LLVMBuildUDiv(e->b, i64_add(e, *to, e_i64(e, unit - 1)), e_i64(e, unit), ""), stage_chunk_unit(s));
+  *from = i64_min(e, i64_mul2(e, n->index[0], size), *to);
+  *to = i64_min(e, i64_add(e, *from, size), *to);
 }
 
 /* index * stride of one axis. */
@@ -365,7 +378,10 @@ V nest_spot(Nest *n, uint32_t place, unsigned row, unsigned vector) {
   const Spot *p = &n->spots[place];
   V at = p->now[n->level * p->rows + (p->rows > 1 ? row : 0)], by = e_i64(n->e, 0);
   const bool in_lanes = n->lane >= 0 && n->open & AXIS_BIT(n->lane);
-  if (p->rows == 1 && n->row >= 0 && row) by = axis_term(n, p->at, (unsigned)n->row, e_i64(n->e, row));
+  if (p->rows == 1 && n->row >= 0 && row) {
+    by = axis_term(n, p->at, (unsigned)n->row, e_i64(n->e, n->grid ? row % n->grid : row));
+    if (n->grid) by = i64_add(n->e, by, axis_term(n, p->at, (unsigned)n->row_outer, e_i64(n->e, row / n->grid)));
+  }
   if (in_lanes && vector)
     by = i64_add(n->e, by, axis_term(n, p->at, (unsigned)n->lane, e_i64(n->e, (int64_t)vector * n->lanes)));
   return move_spot(n, p, at, by);

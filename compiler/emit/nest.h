@@ -68,6 +68,7 @@ typedef struct Nest {
   unsigned lanes;                 /* of a logical vector; 1: a scalar stage */
   int lane, row, row_outer;       /* axes, or -1 */
   unsigned rows, vectors;         /* the tile */
+  unsigned grid;                  /* rows are this many indices of row, for each of some of row_outer; 0: no grid */
   V row_offset[NEST_MAX_ROWS];    /* of each row from the first, along row; NULL: consecutive */
   V outer_offset[NEST_MAX_ROWS];  /* … along row_outer */
   V row_count;                    /* rows that count: those past it repeat the last one and are not stored; NULL: all */
@@ -92,6 +93,7 @@ typedef struct Nest {
   V taps_from, taps_to;     /* of the loop that begins next, where not all of its axis; or NULL */
   Cell *cells;                             /* by expression */
   V acc[NEST_MAX_ROWS * NEST_MAX_VECTORS]; /* what was combined: [row][vector] */
+  V second[NEST_MAX_ROWS * NEST_MAX_VECTORS]; /* … of COMBINE_ARGMAX what is largest; of two sums the other one */
 } Nest;
 
 /* nest.c */
@@ -99,6 +101,7 @@ typedef struct Nest {
 typedef struct {
   unsigned count;
   const V *offset, *outer; /* of each row from the first, along its two axes; NULL: rows are consecutive */
+  unsigned grid;   /* the nest's */
   V existing;      /* the nest's row_count, or NULL */
   int padded;      /* an operand in which rows past the last may be read; or -1 */
 } NestRows;
@@ -114,6 +117,8 @@ void nest_want(Nest *n, int32_t expr);
 V nest_extent(Nest *n, Extent x);
 /* How many points the first red axis has. */
 V nest_depth(Nest *n);
+/* The part of the first red axis that this stage sums: of a stage by chunks that of the open chunk, else all of it. */
+void nest_summed(Nest *n, V *from, V *to);
 /* Does the reduction read this load? */
 bool nest_reduced(const Nest *n, uint32_t load);
 /* The value or address of a place at a row and vector of the tile: that of lane 0. */
@@ -127,8 +132,11 @@ static inline bool nest_by_row(const Nest *n, uint32_t deps) {
 }
 /* Where values of the tile begin in arrays of [row][vector]. */
 static inline unsigned nest_part(const Nest *n, uint32_t deps, unsigned row, unsigned vector) {
-  unsigned r = nest_by_row(n, deps) ? row : 0,
-           v = n->lane >= 0 && deps & AXIS_BIT(n->lane) ? vector : 0;
+  unsigned r = nest_by_row(n, deps) ? row : 0, v = n->lane >= 0 && deps & AXIS_BIT(n->lane) ? vector : 0;
+  if (r && n->grid) { /* rows that differ in an axis that does not matter have one value */
+    if (!(deps & AXIS_BIT(n->row_outer))) r %= n->grid;
+    else if (!(deps & AXIS_BIT(n->row))) r -= r % n->grid;
+  }
   return r * NEST_MAX_VECTORS + v;
 }
 
@@ -137,6 +145,7 @@ V i64_add(Emit *e, V a, V b);
 V i64_mul(Emit *e, V a, int64_t b);
 V i64_mul2(Emit *e, V a, V b);
 V i64_min(Emit *e, V a, V b);
+V i64_max(Emit *e, V a, V b);
 bool i64_known(V v, int64_t *value);
 
 /* expr.c: an expression's value at a row and vector: in lanes where `lanes`, else as it is (lanes only where it depends
@@ -210,6 +219,8 @@ uint32_t stage_outer(const Nest *n);
 /* shape.c: the tile of a contraction, and which operands are laid out in scratch. */
 typedef struct TileShape {
   unsigned rows, vectors;
+  unsigned grid;                  /* a tile's rows are so many indices of the row axis, for each of rows / grid of the outer one;
+                                     0: the pairs of both in order */
   bool ragged;                    /* a tile may have fewer rows */
   int32_t packed;                 /* the lane operand's expression, where its panels are laid out; or -1 */
   int32_t packed_rows;            /* the row operand's; or -1 */
@@ -217,6 +228,7 @@ typedef struct TileShape {
   int64_t limit;                  /* of the first red axis' indices in a panel; what lies beyond is read where it is */
   bool beyond;                    /* there may be more */
   bool parts;                     /* what lies beyond comes in panels of its own; sums go on where they were left */
+  bool outside;                   /* … parts are outside of all other axes but the chunks */
   int64_t depth;                  /* points of the red axes in a panel */
   int64_t panels;                 /* of the lane operand at once */
   int64_t block;                  /* tiles of rows at once */
@@ -232,6 +244,7 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
 /* Rows whose sums are left between parts, and room for a last tile's rows that do not exist. */
 int64_t shape_all_tiles(const TileShape *shape, const Stage *s); /* of ORDER_GROUPS: its sums are left tile by tile */
 int64_t shape_sum_rows(const TileShape *shape, const Stage *s);
+int64_t shape_all_vectors(const Stage *s, unsigned lanes); /* of known columns */
 int64_t shape_scratch(const Target *t, const EmitOptions *o, const Kernel *k);
 
 /* pack.c: the lane operand's panel, [k][vectors of lanes]. */

@@ -62,11 +62,19 @@ static unsigned even_rows(const TileShape *shape, int64_t count, int64_t tiles) 
 }
 
 /* Tiles of equal height where the count is known; where it is a multiple of the height, it need not be asked. */
+static unsigned even_unit(unsigned rows, uint32_t unit) {
+  while (unit % rows) rows--;
+  return rows;
+}
+
 #define RAGGED_ROWS 8 /* each has an address of its own: more would not be in registers */
 static void balance_rows(TileShape *shape, const Kernel *k, const Stage *s, bool fixed) {
   const Extent rows = shape_rows(s);
   const bool known = rows.batch < 0 && !is_cut(k, s, s->row);
-  if (known && rows.count > 0) {
+  if (k->cut == CUT_ROWS && !fixed) shape->rows = even_unit(shape->rows, k->cut_unit);
+  if (k->cut == CUT_ROWS) {
+    shape->ragged = k->cut_unit % shape->rows != 0;
+  } else if (known && rows.count > 0) {
     const int64_t tiles = (rows.count + shape->rows - 1) / shape->rows;
     const unsigned even = fixed ? 0 : even_rows(shape, rows.count, tiles);
     shape->rows = even ? even : (unsigned)((rows.count + tiles - 1) / tiles);
@@ -77,6 +85,42 @@ static void balance_rows(TileShape *shape, const Kernel *k, const Stage *s, bool
   if (shape->ragged && shape->rows > RAGGED_ROWS && !fixed) shape->rows = RAGGED_ROWS;
 }
 
+/* The row axes belong to different operands: a tile is a grid, whose sides are read and not their product. */
+static bool is_grid(const Stage *s) {
+  if (s->row_outer < 0) return false;
+  const uint32_t a = expr_axes(s, s->before), b = expr_axes(s, s->before2);
+  return !(a & AXIS_BIT(s->row)) != !(a & AXIS_BIT(s->row_outer)) && !(b & AXIS_BIT(s->row)) != !(b & AXIS_BIT(s->row_outer));
+}
+
+/* The sides, of at most `most` rows together, that read least for each product. */
+static void choose_sides(TileShape *shape, const Stage *s, unsigned most, uint32_t unit) {
+  const int64_t rows = s->axes[s->row].count, outer = s->axes[s->row_outer].count;
+  double least = 2;
+  for (unsigned a = 1; a <= most; a++)
+    for (unsigned b = 1; a * b <= most && rows % a == 0; b++) {
+      const double reads = (double)(a + b) / (a * b);
+      if (outer % b == 0 && unit % (a * b) == 0 && reads < least) least = reads, shape->grid = a, shape->rows = a * b;
+    }
+}
+
+#define ENOUGH_SUMS 16
+#define FEW_ROWS 8 /* and fewer vectors' worth of sums do not hide a product's latency */
+
+/* Rows at known places: pairs of which a tile takes a part of one axis alone, or a grid. */
+static void choose_grid(TileShape *shape, const Target *t, const Kernel *k, const Stage *s, unsigned registers, bool fixed) {
+  const uint32_t unit = k->cut == CUT_ROWS ? k->cut_unit : 0;
+  if (s->row_outer < 0 || s->axes[s->row].batch >= 0 || s->axes[s->row_outer].batch >= 0 || s->pairs) return;
+  if (is_grid(s)) {
+    if (!fixed) choose_sides(shape, s, registers > 1 ? rows_that_fit(t, registers, 1) : 24, unit);
+    else if (s->axes[s->row].count % shape->rows == 0 && unit % shape->rows == 0) shape->grid = shape->rows;
+    if (shape->grid) shape->vectors = 1;
+    return;
+  }
+  for (unsigned rows = shape->rows; rows * shape->vectors >= FEW_ROWS && !shape->grid && !fixed; rows--)
+    if (s->axes[s->row].count % rows == 0 && unit % rows == 0 && (rows * 4 >= shape->rows * 3 || rows * shape->vectors >= ENOUGH_SUMS)) shape->grid = shape->rows = rows;
+}
+
+/* The lane operand: of the lanes and not of the rows; -1 where there is none such. */
 int32_t shape_lane_operand(const Stage *s) {
   const int32_t sides[] = {s->before, s->before2};
   for (int i = 0; i < 2; i++) {
@@ -98,6 +142,7 @@ int32_t shape_lane_operand(const Stage *s) {
 #define PART_DEPTH 256          /* where tiles are wide and nothing is laid out: of sums over PART_LONG and more */
 #define PART_LONG 512
 #define SUM_BYTES (1 << 20)     /* of sums left between parts */
+#define FEW_POINTS 64           /* of a part: its sums come and go once each */
 #define GROUP_DEPTH 16          /* places of an example at least: sums come and go with each group */
 
 /* Does it pay to lay out an operand that could be read in place? A narrow tile reads one line of memory a row of it;
@@ -149,6 +194,8 @@ static int32_t far_rows(const TileShape *shape, const Target *t, const Stage *s,
   return far ? expr : -1;
 }
 
+int64_t shape_all_vectors(const Stage *s, unsigned lanes) { return (s->axes[s->lane].count + lanes - 1) / lanes; }
+
 int64_t shape_sum_rows(const TileShape *shape, const Stage *s) { return shape_rows(s).count + 2 * (int64_t)shape->rows; }
 
 /* Along the first red axis, which is parted? */
@@ -178,7 +225,7 @@ static void choose_parts(TileShape *shape, const Target *t, const Stage *s, int6
 /* Tiles of all rows and outer axes, each with a whole number of rows; -1: not known. */
 int64_t shape_all_tiles(const TileShape *shape, const Stage *s) {
   int64_t count = (shape_rows(s).count + shape->rows - 1) / shape->rows;
-  for (int i = 0; i < s->par; i++)
+  for (int i = s->chunks != 0; i < s->par; i++)
     if (s->axes[i].batch >= 0 || (i != s->row && i != s->row_outer && !mem_mul(count, s->axes[i].count, &count))) return -1;
   return count;
 }
@@ -189,7 +236,7 @@ static void choose_group_parts(TileShape *shape, const Kernel *k, const Stage *s
   const int64_t tiles = shape_all_tiles(shape, s), row = lanes * element_bytes(s, s->before);
   if (s->order != ORDER_GROUPS || !shape_inner_depth(s, &inner) || inner < GROUP_DEPTH || tiles < 2) return;
   if (tiles > SUM_BYTES / row / shape->rows) return;
-  shape->parts = true, shape->limit = EXAMPLE_GROUP, shape->depth = EXAMPLE_GROUP * inner;
+  shape->parts = shape->outside = true, shape->limit = EXAMPLE_GROUP, shape->depth = EXAMPLE_GROUP * inner;
   shape->sum_bytes = tiles * shape->rows * row;
 }
 
@@ -242,6 +289,34 @@ static void choose_pairs(TileShape *shape, const Stage *s, unsigned lanes) {
   if (shape->parts) shape->sum_bytes = shape_sum_rows(shape, s) * bytes * shape->vectors * shape->panels;
 }
 
+#define NEAR_ALL (512 << 10)  /* of both operands: what the second cache holds needs no parts */
+#define LANE_PART (32 << 10)  /* of the lane operand: the first cache */
+
+/* Operands that are read in place, more than the second cache holds: what is read of one part serves all tiles. */
+static void choose_near_parts(TileShape *shape, const Kernel *k, const Stage *s, unsigned lanes) {
+  int64_t inner, step = 0, all = 0;
+  const int32_t operands[] = {s->before, s->before2};
+  int64_t lane_step = 1;
+  if (s->order != ORDER_SEQUENCE || s->pairs || shape->packed >= 0 || k->block || s->axes[s->lane].batch >= 0 || !shape_inner_depth(s, &inner)) return;
+  for (int i = 0; i < s->par; i++)
+    if (s->axes[i].batch >= 0) return;
+  for (int i = 0; i < 2; i++) { /* an index of the first red axis is far from the next one */
+    const Expr *x = &s->exprs.data[operands[i]];
+    if (x->kind != X_LOAD || s->loads.data[x->a].at.batch[s->par] >= 0 || s->loads.data[x->a].at.stride[s->par] <= 0) return;
+    step += s->loads.data[x->a].at.stride[s->par] * element_bytes(s, operands[i]);
+    if (s->loads.data[x->a].at.stride[s->lane]) lane_step = s->loads.data[x->a].at.stride[s->par] * element_bytes(s, operands[i]);
+  }
+  const Extent first = s->axes[s->par];
+  const int64_t count = (first.batch < 0 ? first.count : 64 * first.count) / (s->chunks ? s->chunks : 1), limit = lane_step < LANE_PART ? LANE_PART / lane_step : 1;
+  const int64_t row = lanes * element_bytes(s, s->before) * shape_all_vectors(s, lanes);
+  int64_t sums = shape_sum_rows(shape, s) * row;
+  for (int i = s->chunks != 0; i < s->par; i++)
+    if (i != s->row && i != s->row_outer && i != s->lane && !mem_mul(sums, s->axes[i].count, &sums)) return;
+  if (step > PANEL_BYTES || !mem_mul(step, count, &all) || all < NEAR_ALL || limit * inner < FEW_POINTS) return;
+  if (sums > SUM_BYTES || shape_all_tiles(shape, s) * shape->vectors < 4 * shape_all_vectors(s, lanes)) return;
+  shape->parts = shape->outside = true, shape->limit = limit, shape->depth = limit * inner, shape->sum_bytes = sums;
+}
+
 static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, const Stage *s, unsigned lanes) {
   const int32_t expr = shape_lane_operand(s);
   int64_t inner;
@@ -283,24 +358,28 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
                      .packed_rows = -1,
                      .panels = 1,
                      .block = 8};
+  const bool examples = stage_grouped_axis(s) == s->lane && s->axes[s->row].batch < 0 && s->axes[s->row].count <= 6;
   if (!shape.vectors) choose_vectors(&shape, t, s, lanes, registers);
+  if (examples && !s->tile_vectors && !o->tile_vectors && rows_that_fit(t, registers, 4) >= 6) shape.vectors = 4; /* of any multiple of 16 */
   if (s->order == ORDER_GROUPS) shape.vectors = 1;
   if (shape.vectors > NEST_MAX_VECTORS) shape.vectors = NEST_MAX_VECTORS;
   if (!shape.rows) {
     shape.rows = rows_that_fit(t, registers, shape.vectors);
-    if (shape.vectors <= 4 && shape.rows > most[shape.vectors]) shape.rows = most[shape.vectors];
+    if (shape.vectors <= 4 && shape.rows > most[shape.vectors]) shape.rows = k->cut == CUT_ROWS && shape.vectors == 1 ? 24 : most[shape.vectors];
   }
   if (shape.rows > NEST_MAX_ROWS) shape.rows = NEST_MAX_ROWS;
   while (shape.rows > 1 && shape.rows * shape.vectors > 60) shape.rows--;
   if (s->pairs) {
     choose_pairs(&shape, s, lanes);
-  } else if (stage_grouped_axis(s) < 0) {
+  } else if (stage_grouped_axis(s) < 0 && !s->chunks) {
     choose_parts_in_place(&shape, t, s, lanes);
     if (!shape.parts) choose_packing(&shape, t, k, s, lanes);
   }
   shape.shared = shared_axes(&shape, k, s);
-  balance_rows(&shape, k, s, o->tile_rows != 0);
+  if (!is_cut(k, s, s->row) && !is_cut(k, s, s->row_outer)) choose_grid(&shape, t, k, s, registers, o->tile_rows || s->tile_rows);
+  if (!shape.grid) balance_rows(&shape, k, s, o->tile_rows != 0);
   choose_group_parts(&shape, k, s, lanes);
+  if (stage_grouped_axis(s) < 0 && !shape.parts) choose_near_parts(&shape, k, s, lanes);
   if (shape.packed_rows >= 0)
     shape.row_bytes = shape.depth * shape.rows * shape.block * element_bytes(s, shape.packed_rows);
   return shape;

@@ -59,10 +59,6 @@ static void reduce_inner(Nest *n, Carry *carry) {
   }
 }
 
-static V i64_max(Emit *e, V a, V b) {
-  return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSGT, a, b, ""), a, b, "");
-}
-
 /* Does the guard, the same for all rows and lanes, become certain by bounds of the red axis that is opened next? */
 static bool bounds_axis(const Nest *n, const Guard *guard, uint32_t spot, unsigned axis) {
   const int64_t step = guard->index.stride[axis];

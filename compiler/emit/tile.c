@@ -43,6 +43,12 @@ static V par_index(const Tile *t, int axis, V row) {
   if (axis != n->row && axis != n->row_outer) return n->index[axis];
   if (n->row_outer < 0) return row;
   V length = e_i64(n->e, n->stage->axes[n->row].count);
+  if (t->shape.grid) { /* tiles go along the row axis first */
+    V tile = LLVMBuildUDiv(n->e->b, row, e_i64(n->e, t->shape.rows), "");
+    V across = e_i64(n->e, n->stage->axes[n->row].count / t->shape.grid);
+    return axis == n->row ? i64_mul(n->e, LLVMBuildURem(n->e->b, tile, across, ""), t->shape.grid)
+                          : i64_mul(n->e, LLVMBuildUDiv(n->e->b, tile, across, ""), t->shape.rows / t->shape.grid);
+  }
   return axis == n->row ? LLVMBuildURem(n->e->b, row, length, "") : LLVMBuildUDiv(n->e->b, row, length, "");
 }
 
@@ -182,11 +188,12 @@ static void tile_nest(const Tile *t, const Variant *v, const Params *p, Nest *in
                       int padded) {
   Emit *e = t->n->e;
   V offset[NEST_MAX_ROWS], outer[NEST_MAX_ROWS];
-  row_offsets(t, p, offset, outer);
-  const bool given = t->shape.ragged || s->row_outer >= 0;
+  const bool given = t->shape.ragged || (s->row_outer >= 0 && !t->shape.grid);
+  if (given) row_offsets(t, p, offset, outer);
   const NestRows rows = {.count = t->shape.rows,
                          .offset = given ? offset : NULL,
                          .outer = given ? outer : NULL,
+                         .grid = t->shape.grid,
                          .existing = t->shape.ragged ? p->count : NULL,
                          .padded = padded};
   nest_init(in, t->n->u, k, s, LLVMGetParam(e->function, 0), p->operand, &rows);
@@ -217,15 +224,25 @@ static bool load_behind(const Nest *in, uint32_t load) {
 
 static void take_part(Nest *in, const Params *p) {
   Emit *e = in->e;
-  V extent = nest_depth(in);
+  V first, end;
+  nest_summed(in, &first, &end);
   in->red_from = p->from, in->red_to = p->to, in->sums = p->sums;
-  in->first_part = LLVMBuildICmp(e->b, LLVMIntEQ, p->from, e_i64(e, 0), "");
-  in->last_part = LLVMBuildICmp(e->b, LLVMIntSGE, p->to, extent, "");
+  in->first_part = LLVMBuildICmp(e->b, LLVMIntEQ, p->from, first, "");
+  in->last_part = LLVMBuildICmp(e->b, LLVMIntSGE, p->to, end, "");
 }
 
-/* What is read behind the reduction is asked for ahead of it: an optimiser's state lies far, and comes meanwhile. */
+/* What is read behind the reduction is asked for ahead of it: an optimiser's state lies far, and comes meanwhile. Where the
+ * reduction goes by parts, ahead of the last. */
 static void ask_ahead(Nest *in) {
   Emit *e = in->e;
+  LLVMBasicBlockRef go = NULL;
+  for (uint32_t i = 0; in->last_part && !go && i < in->stage->loads.count; i++) {
+    if (!load_behind(in, i)) continue;
+    LLVMBasicBlockRef ask = LLVMAppendBasicBlockInContext(e->cx, e->function, "ask");
+    go = LLVMAppendBasicBlockInContext(e->cx, e->function, "go");
+    LLVMBuildCondBr(e->b, in->last_part, ask, go);
+    LLVMPositionBuilderAtEnd(e->b, ask);
+  }
   for (uint32_t i = 0; i < in->stage->loads.count; i++) {
     if (!load_behind(in, i)) continue;
     const uint64_t written = in->kernel->operand_written[in->stage->loads.data[i].operand];
@@ -235,6 +252,9 @@ static void ask_ahead(Nest *in) {
         e_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);
       }
   }
+  if (!go) return;
+  LLVMBuildBr(e->b, go);
+  LLVMPositionBuilderAtEnd(e->b, go);
 }
 
 /* The body of a tile's function, begun already. */

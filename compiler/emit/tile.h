@@ -22,6 +22,9 @@ typedef struct {
   unsigned variant_count;
   V blocks;    /* lays out a panel in transposed blocks, of any width; or NULL */
   V pack_rows; /* lays out the row operand, or NULL */
+  V cut_from, cut_to;   /* of all rows (of the open chunk), where they are cut */
+  V rows_from, rows_to; /* those that this thread has at the open axes; NULL: all */
+  V from, to;           /* the part of the first red axis, where parts are outside of all else; or NULL */
 } Tile;
 
 /* What a call of a tile function is about: at the lane chunk that is open. */

@@ -11,7 +11,7 @@ typedef struct {
   Tile *t;
   unsigned vectors;
   V first, panels; /* index of the block's first lane; chunks in it */
-  V row, from, to; /* in parts: the first row; the part */
+  V row, from, to; /* in parts: the first row whose sums are left; the part */
   bool many;
 } Columns;
 
@@ -51,6 +51,16 @@ static void fill_panels(const Columns *c) {
   end_panels(c, &l);
 }
 
+/* The number of the open indices of the axes that are neither rows nor lanes. */
+static V outer_number(const Nest *n) {
+  Emit *e = n->e;
+  V number = e_i64(e, 0);
+  for (int i = n->stage->chunks != 0; i < n->stage->par; i++) /* chunks come one after the other */
+    if (i != n->row && i != n->row_outer && i != n->lane)
+      number = i64_add(e, i64_mul(e, number, n->stage->axes[i].count), n->index[i]);
+  return number;
+}
+
 /* Where a tile's sums are left. */
 static V sums_at(const Columns *c, V number, V row) {
   const Tile *t = c->t;
@@ -58,6 +68,11 @@ static V sums_at(const Columns *c, V number, V row) {
   if (!t->shape.parts) return NULL;
   LLVMTypeRef type = expr_type(e, t->n->stage->acc_type);
   V sums = e_gep(e, e->i8, t->n->scratch, e_i64(e, t->shape.panel_bytes + t->shape.row_bytes));
+  if (t->from) { /* of all outer axes and columns, vector by vector */
+    V vector = LLVMBuildUDiv(e->b, c->first, e_i64(e, t->n->lanes), "");
+    vector = i64_add(e, vector, i64_mul(e, outer_number(t->n), shape_all_vectors(t->n->stage, t->n->lanes)));
+    sums = e_gep(e, type, sums, i64_mul(e, vector, tile_sums_size(t, 1)));
+  }
   sums = e_gep(e, type, sums, i64_mul(e, number, tile_sums_size(t, c->vectors)));
   return e_gep(e, type, sums, i64_mul(e, LLVMBuildSub(e->b, row, c->row, ""), (int64_t)c->vectors * t->n->lanes));
 }
@@ -88,9 +103,11 @@ static void row_tiles(const Columns *c, V from, V to, V panel, bool nonempty) {
   e_loop_end(e, &l, NULL);
 }
 
-static Range rows_of(Nest *n) {
-  if (n->row_outer < 0) return range_axis(n, (unsigned)n->row);
+static Range rows_of(const Tile *t) {
+  Nest *n = t->n;
   const int64_t all = shape_rows(n->stage).count;
+  if (t->rows_to) return (Range){t->rows_from, t->rows_to, -1, all, n->kernel->cut_unit, false};
+  if (n->row_outer < 0) return range_axis(n, (unsigned)n->row);
   return (Range){e_i64(n->e, 0), e_i64(n->e, all), all, all, 0, all > 0};
 }
 
@@ -98,7 +115,7 @@ static void all_rows(const Columns *c) {
   Tile *t = c->t;
   Nest *n = t->n;
   Emit *e = n->e;
-  const Range r = rows_of(n);
+  const Range r = rows_of(t);
   if (t->shape.packed_rows < 0) {
     if (r.count > 0 && r.count <= t->shape.rows)
       row_tile(c, r.from, e_i64(e, r.count), NULL);
@@ -134,14 +151,19 @@ static void with_panels(Columns *c) {
 static void block_of_columns(Columns *c) {
   Nest *n = c->t->n;
   Emit *e = n->e;
+  Columns part = *c;
   if (!c->t->shape.parts) {
     with_panels(c);
     return;
   }
+  if (c->t->from) {
+    part.row = e_i64(e, 0), part.from = c->t->from, part.to = c->t->to;
+    with_panels(&part);
+    return;
+  }
   Loop l;
-  Columns part = *c;
   V end = nest_depth(n), step = e_i64(e, c->t->shape.limit);
-  part.row = rows_of(n).from;
+  part.row = rows_of(c->t).from;
   e_loop_begin(e, &l, e_i64(e, 0), end, step, NULL, 0, true); /* a sum of nothing is 0, and is stored */
   part.from = l.i, part.to = i64_min(e, i64_add(e, l.i, step), end);
   with_panels(&part);
@@ -220,21 +242,13 @@ static void outer_axes(Nest *n, Carry *carry, void *data) {
     all_columns(data);
 }
 
-/* Examples in groups, in the lanes; nothing is laid out. */
-typedef struct {
-  Tile *t;
-  V from, to; /* the part of the summed examples, or NULL */
-} Groups;
-
 /* Where the sums of the tile that begins at `row` are left: tile by tile, in the order of the loops over whole axes. */
-static V group_sums(const Groups *g, V row) {
-  const Nest *n = g->t->n;
-  const TileShape *shape = &g->t->shape;
+static V group_sums(const Tile *t, V row) {
+  const Nest *n = t->n;
+  const TileShape *shape = &t->shape;
   Emit *e = n->e;
   if (!shape->parts) return NULL;
-  V tile = e_i64(e, 0);
-  for (int i = 0; i < n->stage->par; i++)
-    if (i != n->row && i != n->row_outer) tile = i64_add(e, i64_mul(e, tile, n->stage->axes[i].count), n->index[i]);
+  V tile = outer_number(n);
   const int64_t tiles = (shape_rows(n->stage).count + shape->rows - 1) / shape->rows;
   tile = i64_add(e, i64_mul(e, tile, tiles), LLVMBuildUDiv(e->b, row, e_i64(e, shape->rows), ""));
   LLVMTypeRef type = expr_type(e, n->stage->acc_type);
@@ -242,9 +256,9 @@ static V group_sums(const Groups *g, V row) {
   return e_gep(e, type, sums, i64_mul(e, tile, (int64_t)shape->rows * n->lanes));
 }
 
-/* The other axes, and tiles of rows. */
+/* Examples in groups, in the lanes; nothing is laid out. The other axes, and tiles of rows. */
 static void grouped_axes(Nest *n, Carry *carry, void *data) {
-  const Groups *g = data;
+  Tile *t = data;
   Emit *e = n->e;
   unsigned axis = n->kernel->block;
   while (axis < n->stage->par && (n->open & AXIS_BIT(axis) || (int)axis == n->row || (int)axis == n->row_outer)) axis++;
@@ -252,41 +266,106 @@ static void grouped_axes(Nest *n, Carry *carry, void *data) {
     loop_axis(n, axis, carry, false, grouped_axes, data);
     return;
   }
-  const Range r = rows_of(n);
-  V all = e_i64(e, g->t->shape.rows);
+  const Range r = rows_of(t);
+  V all = e_i64(e, t->shape.rows);
   Loop l;
   e_loop_begin(e, &l, r.from, r.to, all, NULL, 0, r.some);
-  V rows = g->t->shape.ragged ? i64_min(e, LLVMBuildSub(e->b, r.to, l.i, ""), all) : all;
-  tile_call(g->t, &(TileCall){l.i, rows, NULL, NULL, g->from, g->to, group_sums(g, l.i)});
+  V rows = t->shape.ragged ? i64_min(e, LLVMBuildSub(e->b, r.to, l.i, ""), all) : all;
+  tile_call(t, &(TileCall){l.i, rows, NULL, NULL, t->from, t->to, group_sums(t, l.i)});
   e_loop_end(e, &l, NULL);
 }
 
-/* Summed: a group after the other, and in each all tiles. */
-static void sum_groups(Tile *t) {
+/* The thread's rows: at each index of the outer axes that has some. */
+static void cut_rows(Tile *t, LoopBody *body) {
   Nest *n = t->n;
   Emit *e = n->e;
+  const Stage *s = n->stage;
   Carry none = {NULL, 0};
-  Groups g = {t, NULL, NULL};
   Loop l;
-  if (!t->shape.parts) {
-    grouped_axes(n, &none, &g);
+  V rows = e_i64(e, shape_rows(s).count), number, index[KERNEL_MAX_AXES];
+  V end = LLVMBuildUDiv(e->b, i64_add(e, t->cut_to, e_i64(e, shape_rows(s).count - 1)), rows, "");
+  e_loop_begin(e, &l, LLVMBuildUDiv(e->b, t->cut_from, rows, ""), end, e_i64(e, 1), NULL, 0, false);
+  V first = i64_mul(e, l.i, shape_rows(s).count);
+  t->rows_from = i64_max(e, LLVMBuildSub(e->b, t->cut_from, first, ""), e_i64(e, 0));
+  t->rows_to = i64_min(e, LLVMBuildSub(e->b, t->cut_to, first, ""), rows);
+  number = l.i;
+  uint32_t own = 0;
+  for (int i = s->par - 1; i >= 0; i--) {
+    if (i == n->row || i == n->row_outer || i == n->lane || n->open & AXIS_BIT(i)) continue;
+    index[i] = LLVMBuildURem(e->b, number, e_i64(e, s->axes[i].count), "");
+    number = LLVMBuildUDiv(e->b, number, e_i64(e, s->axes[i].count), ""), own |= AXIS_BIT(i);
+  }
+  unsigned opened = 0;
+  for (int i = 0; i < s->par; i++)
+    if (own & AXIS_BIT(i)) nest_open(n, (unsigned)i, index[i], false), opened++;
+  body(n, &none, t);
+  while (opened--) nest_close(n);
+  e_loop_end(e, &l, NULL);
+}
+
+/* All that is left to open, in the order of the operands. */
+static void all_axes(Tile *t) {
+  Nest *n = t->n;
+  Carry none = {NULL, 0};
+  LoopBody *body = n->grouped || n->stage->order == ORDER_GROUPS ? grouped_axes : outer_axes;
+  if (n->kernel->cut == CUT_ROWS)
+    cut_rows(t, body);
+  else if (n->grouped && n->lane < n->stage->par)
+    loop_lanes(n, (unsigned)n->lane, t->shape.vectors, &none, false, body, t);
+  else
+    body(n, &none, t);
+}
+
+/* Part by part of what is summed: what is read of one stays in the second cache while all sums go on. */
+static void all_parts(Tile *t) {
+  Nest *n = t->n;
+  Emit *e = n->e;
+  Loop l;
+  V from, end, step = e_i64(e, t->shape.limit);
+  if (!t->shape.outside) {
+    all_axes(t);
     return;
   }
-  V end = nest_extent(n, n->stage->axes[n->stage->par]), step = e_i64(e, t->shape.limit);
-  e_loop_begin(e, &l, e_i64(e, 0), end, step, NULL, 0, true); /* a sum of nothing is 0, and is stored */
-  g.from = l.i, g.to = i64_min(e, i64_add(e, l.i, step), end);
-  grouped_axes(n, &none, &g);
+  nest_summed(n, &from, &end);
+  V some = i64_max(e, end, i64_add(e, from, e_i64(e, 1)));
+  e_loop_begin(e, &l, from, some, step, NULL, 0, true); /* a sum of nothing is 0, and is stored */
+  t->from = l.i, t->to = i64_min(e, i64_add(e, l.i, step), end);
+  all_axes(t);
+  e_loop_end(e, &l, NULL);
+}
+
+/* The chunks that the thread has rows of. */
+static void all_chunks(Tile *t) {
+  Nest *n = t->n;
+  Emit *e = n->e;
+  const Stage *s = n->stage;
+  const bool cut = n->kernel->cut == CUT_ROWS;
+  int64_t rows = shape_rows(s).count;
+  for (int i = 1; i < s->par; i++)
+    if (i != n->row && i != n->row_outer && i != n->lane) rows *= s->axes[i].count;
+  Loop l;
+  Range r = {n->from, n->to, -1, s->chunks, 0};
+  if (cut) {
+    r.from = LLVMBuildUDiv(e->b, n->from, e_i64(e, rows), "");
+    r.to = LLVMBuildUDiv(e->b, i64_add(e, n->to, e_i64(e, rows - 1)), e_i64(e, rows), "");
+  }
+  e_loop_begin(e, &l, r.from, r.to, e_i64(e, 1), NULL, 0, true);
+  nest_open(n, 0, l.i, false);
+  if (cut) {
+    V first = i64_mul(e, l.i, rows);
+    t->cut_from = i64_max(e, LLVMBuildSub(e->b, n->from, first, ""), e_i64(e, 0));
+    t->cut_to = i64_min(e, LLVMBuildSub(e->b, n->to, first, ""), e_i64(e, rows));
+  }
+  all_parts(t);
+  nest_close(n);
   e_loop_end(e, &l, NULL);
 }
 
 void tile_emit(Nest *n) {
   Tile t = tile_open(n);
-  Carry none = {NULL, 0};
-  Groups g = {&t, NULL, NULL};
-  if (n->stage->order == ORDER_GROUPS)
-    sum_groups(&t);
-  else if (n->grouped && n->lane < n->stage->par)
-    loop_lanes(n, (unsigned)n->lane, t.shape.vectors, &none, false, grouped_axes, &g);
+  t.cut_from = n->from, t.cut_to = n->to;
+  if (n->stage->chunks && n->kernel->cut != CUT_NONE)
+    all_chunks(&t);
   else
-    outer_axes(n, &none, &t);
+    all_parts(&t);
 }

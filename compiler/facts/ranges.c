@@ -305,8 +305,8 @@ static Range of_prod(const Ranges *r, Node n, const Range *in) {
   return range_prod(in[0], t.least, t.most);
 }
 static Range of_argmax(const Ranges *r, Node n, const Range *in) {
-  const int64_t extent = node_dims(r->g, node_in(r->g, n, 0))->dims[node_attr(r->g, n)[0]];
-  return dim_is_batch(extent) ? range_of(0, INT32_MAX) : range_of(0, fmax(0, (double)extent - 1));
+  const Terms t = terms_of(r, n);
+  return range_of(0, fmax(0, fmin(t.most - 1, INT32_MAX)));
 }
 
 /* Is it sum x_i x_i, each term a square? */

@@ -19,7 +19,7 @@ Node make_sum(Graph *g, const Draft *d) { return make_reduction(g, d); }
 Node make_reduce_max(Graph *g, const Draft *d) { return make_reduction(g, d); }
 Node make_reduce_min(Graph *g, const Draft *d) { return make_reduction(g, d); }
 Node make_argmax(Graph *g, const Draft *d) {
-  DRAFT_CHECK(g, d, d->attr_count == 1);
+  DRAFT_CHECK(g, d, d->attr_count >= 1);
   return make_reduction(g, d);
 }
 

@@ -351,7 +351,6 @@ static const char *rule_reduce_max(const Rule *r) { return rule_sum(r); }
 static const char *rule_reduce_min(const Rule *r) { return rule_sum(r); }
 
 static const char *rule_argmax(const Rule *r) {
-  TRY(need_attrs(r, 1));
   NEED(r->type == TYPE_I32, "must be an i32");
   return need_reduced(r);
 }

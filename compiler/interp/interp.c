@@ -341,10 +341,11 @@ static void eval_argmax(Loop *l) {
   int64_t outer[GRAPH_MAX_RANK] = {0};
   for (int64_t o = 0; o < l->out.count; o++, advance(&stay.over, outer)) {
     const double *from = in.data + walk_at(&stay, outer, 0);
-    int64_t best = 0;
-    for (int64_t k = 1; k < vanish.over.count; k++) {
-      const double x = from[k * vanish.step[0][0]], top = from[best * vanish.step[0][0]];
-      if (x > top || (isnan(x) && !isnan(top))) best = k;
+    int64_t inner[GRAPH_MAX_RANK] = {0}, best = 0;
+    double top = NAN;
+    for (int64_t k = 0; k < vanish.over.count; k++, advance(&vanish.over, inner)) {
+      const double x = from[walk_at(&vanish, inner, 0)];
+      if (!k || x > top || (isnan(x) && !isnan(top))) best = k, top = x;
     }
     l->to[o] = (double)best;
   }

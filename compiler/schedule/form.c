@@ -2,6 +2,8 @@
  * reads it goes into the same stage, after the reduction, and so do updates of parameters behind a weight gradient. */
 #include "fuse.h"
 
+#include <string.h>
+
 void form_follow(Fuse *f, uint32_t form, uint32_t dep) {
   while (!loop_within(&f->loops, f->forms.data[form].loop, f->forms.data[dep].loop))
     dep = (uint32_t)f->loop_end[f->forms.data[dep].loop];
@@ -56,6 +58,7 @@ static void depend_on(Fuse *f, uint32_t form, Node n) {
   if (f->form_of[n.id] < 0) return;
   for (uint32_t i = 0; i < f->form_count[n.id]; i++)
     if ((uint32_t)f->form_of[n.id] + i != form) form_follow(f, form, (uint32_t)f->form_of[n.id] + i);
+  if (f->inside[n.id].id) depend_on(f, form, f->inside[n.id]);
 }
 
 static void depend_below(Fuse *f, uint32_t form, Node n) {
@@ -178,6 +181,23 @@ static void place_scatter(Fuse *f, Node n) {
   depend_below(f, s, n);
 }
 
+/* Side by side, so that each place is stored once: what lies beyond an axis spans the later ones whole. */
+static void place_border(Fuse *f, Node pad) {
+  const Graph *g = f->g;
+  const int64_t *around = node_attr(g, pad);
+  f->form_of[pad.id] = (int32_t)f->forms.count;
+  for (uint32_t axis = 0; axis < node_rank(g, pad); axis++)
+    for (uint32_t side = 0; side < 2; side++) {
+      Dims dims = *node_dims(g, pad);
+      for (uint32_t i = 0; i < axis; i++) dims.dims[i] = node_dims(g, f->inside[pad.id])->dims[i];
+      if (!(dims.dims[axis] = around[3 * axis + side])) continue;
+      const uint32_t s = new_form(f, FORM_BORDER, pad, shape_of((Graph *)g, &dims), -1);
+      f->forms.data[s].part = 2 * axis + side, f->forms.data[s].operands = 1;
+      depend_on(f, s, f->inside[pad.id]);
+      f->form_count[pad.id]++;
+    }
+}
+
 static void place_copy(Fuse *f, Node n, int32_t slot) {
   const uint32_t s = new_form(f, FORM_COPY, n, node_shape(f->g, n), loop_of(&f->loops, n));
   f->forms.data[s].to_slot = slot;
@@ -267,21 +287,116 @@ static void place_outputs(Fuse *f) {
   }
 }
 
+/* What an argmax has found is a second value of its stage. */
+static bool join_argmax(Fuse *f, Node n) {
+  const int32_t home = form_making(f, f->largest_of[n.id], loop_of(&f->loops, n));
+  if (home < 0 || f->forms.data[home].operands + 1 > FORM_MOST_OPERANDS) return f->largest_of[n.id] = NODE_NONE, false;
+  vec_push(&f->forms.data[home].nodes, n);
+  f->forms.data[home].operands++;
+  f->form_of[n.id] = home, f->form_count[n.id] = 1;
+  return true;
+}
+
+static bool reads_windows(const Fuse *f, Node n) {
+  while (!f->kept[n.id] && (node_has(f->g, n, K_MOVEMENT) || node_has(f->g, n, K_IDENTITY)) && node_prim(f->g, n) != P_CONCAT) {
+    if (node_prim(f->g, n) == P_WINDOW) return true;
+    n = node_in(f->g, n, 0);
+  }
+  return false;
+}
+
+#define CHUNKED_MOST (1 << 16) /* outputs: their sums come and go once a chunk */
+
+/* The gradient of a convolution's weights: few outputs, each a long sum over examples and places. By chunks of the batch a thread
+ * reads the images that it made itself. */
+static bool sums_in_chunks(const Fuse *f, Node n) {
+  const Graph *g = f->g;
+  if (!node_has(g, n, K_CONTRACTION) || loop_of(&f->loops, n) >= 0 || node_type(g, node_in(g, n, 0)) == TYPE_BF16) return false;
+  const int64_t *attr = node_attr(g, n), nk = attr[1], *red = attr + 2 + 2 * attr[0];
+  const Dims *out = node_dims(g, n), *in = node_dims(g, node_in(g, n, 0));
+  if (nk < 2 || !dim_is_batch(in->dims[red[0]]) || out->rank + 1 + nk > KERNEL_STAGE_AXES) return false;
+  if (nk < 3 && !reads_windows(f, node_in(g, n, 0)) && !reads_windows(f, node_in(g, n, 1))) return false;
+  int64_t size = 1, places = 1;
+  for (uint32_t i = 0; i < out->rank; i++)
+    if (dim_is_batch(out->dims[i]) || !mem_mul(size, out->dims[i], &size)) return false;
+  for (int64_t i = 1; i < nk; i++)
+    if (dim_is_batch(in->dims[red[i]]) || !mem_mul(places, in->dims[red[i]], &places)) return false;
+  return size > 0 && size <= CHUNKED_MOST && places >= EXAMPLE_GROUP;
+}
+
+/* The sums of the chunks, and what adds them up, which other values may follow. */
+static void place_chunks(Fuse *f, Node n) {
+  Dims dims = {.rank = 1, .dims = {BATCH_CHUNKS}};
+  const Dims *out = node_dims(f->g, n);
+  for (uint32_t i = 0; i < out->rank; i++) dims.dims[dims.rank++] = out->dims[i];
+  const uint32_t chunks = new_form(f, FORM_CHUNKS, n, shape_of((Graph *)f->g, &dims), -1);
+  depend_below(f, chunks, n);
+  const uint32_t s = new_form(f, FORM_NODES, n, node_shape(f->g, n), -1);
+  form_add_dep(f, s, chunks);
+  f->forms.data[s].operands += 2;
+  f->form_of[n.id] = (int32_t)s, f->form_count[n.id] = 1;
+  f->chunk_buffer[n.id] = (int32_t)schedule_chunk_buffer(f, n);
+}
+
+/* A sum over places, columns beside each other: not one of a row's lanes, which finds its kernel otherwise. */
+static bool is_column_sum(const Graph *g, Node n) {
+  const uint32_t count = node_prim(g, n) == P_SUM ? node_attr_count(g, n) : 0;
+  return count && node_attr(g, n)[count - 1] + 1 < node_rank(g, node_in(g, n, 0));
+}
+
+/* Two sums over the same axes that read the same values are taken in one pass. */
+static bool join_sum(Fuse *f, Node n, int32_t *sum_reader) {
+  const Graph *g = f->g;
+  Leaves leaves = {0};
+  int32_t home = -1;
+  if (!is_column_sum(g, n)) return false;
+  leaves_below(f, n, false, &leaves);
+  const Shape in = node_shape(g, node_in(g, n, 0));
+  for (uint32_t i = 0; home < 0 && i < leaves.count; i++) {
+    const int32_t s = sum_reader[leaves.data[i].node.id];
+    if (s < 0 || node_shape(g, leaves.data[i].node).id != in.id) continue;
+    const Form *t = &f->forms.data[s];
+    const bool same = !t->second.id && !t->nodes.count && t->loop == loop_of(&f->loops, n) && node_type(g, t->anchor) == node_type(g, n) &&
+                      node_shape(g, node_in(g, t->anchor, 0)).id == in.id && node_attr_count(g, t->anchor) == node_attr_count(g, n) &&
+                      !memcmp(node_attr(g, t->anchor), node_attr(g, n), sizeof(int64_t) * node_attr_count(g, n));
+    if (same && may_join(f, (uint32_t)s, &leaves)) home = s;
+  }
+  if (home >= 0) {
+    f->forms.data[home].second = n, f->forms.data[home].operands += leaves.count + 2;
+    f->form_of[n.id] = home, f->form_count[n.id] = 1;
+    for (uint32_t i = 0; i < leaves.count; i++) depend_on(f, (uint32_t)home, leaves.data[i].node);
+  }
+  vec_free(&leaves);
+  return home >= 0;
+}
+
+static void note_sum(Fuse *f, Node n, int32_t *sum_reader) {
+  Leaves leaves = {0};
+  if (!is_column_sum(f->g, n)) return;
+  leaves_below(f, n, false, &leaves);
+  for (uint32_t i = 0; i < leaves.count; i++) sum_reader[leaves.data[i].node.id] = f->form_of[n.id];
+  vec_free(&leaves);
+}
+
 void form_stages(Fuse *f) {
   const Graph *g = f->g;
-  int32_t *map_reader = mem_alloc(g->nodes.count * sizeof *map_reader);
-  for (uint32_t id = 0; id < g->nodes.count; id++) map_reader[id] = -1;
+  int32_t *map_reader = mem_alloc(g->nodes.count * sizeof *map_reader), *sum_reader = mem_alloc(g->nodes.count * sizeof *sum_reader);
+  for (uint32_t id = 0; id < g->nodes.count; id++) map_reader[id] = sum_reader[id] = -1;
   for (uint32_t id = 1; id < g->nodes.count; id++) {
     const Node n = {id};
     const Prim p = node_prim(g, n);
     if (f->uses[id] != UINT32_MAX) begin_loop(f, loop_of(&f->loops, n));
     if (f->uses[id] != UINT32_MAX && p == P_LOOP) place_loop(f, n);
     if (f->uses[id] == UINT32_MAX || !f->kept[id]) continue;
-    if (prim_is(p, K_REDUCTION | K_OVERLAP | K_CONTRACTION)) {
+    if ((f->largest_of[id].id && join_argmax(f, n)) || join_sum(f, n, sum_reader)) continue;
+    if (sums_in_chunks(f, n)) {
+      place_chunks(f, n);
+    } else if (prim_is(p, K_REDUCTION | K_OVERLAP | K_CONTRACTION)) {
       const uint32_t s = new_form(f, FORM_NODES, n, node_shape(g, n), loop_of(&f->loops, n));
       f->form_of[id] = (int32_t)s;
       f->form_count[id] = 1;
       depend_below(f, s, n);
+      note_sum(f, n, sum_reader);
     } else if (p == P_CARRY) {
       place_carry(f, n);
     } else if (p == P_LAST || p == P_STACK) {
@@ -291,7 +406,8 @@ void form_stages(Fuse *f) {
     } else if (p == P_CONCAT) {
       place_concat(f, n);
     } else if (p == P_PAD && node_attr_count(g, n)) {
-      if (pad_has_gaps(g, n)) place_parts(f, n, FORM_FILL, 2);
+      if (f->inside[id].id) place_border(f, n);
+      else if (pad_has_gaps(g, n)) place_parts(f, n, FORM_FILL, 2);
       else place_copy(f, n, -1);
     } else if (p == P_SCATTER_ADD) {
       place_scatter(f, n);
@@ -301,6 +417,6 @@ void form_stages(Fuse *f) {
       place_copy(f, n, -1); /* a view that nothing can follow */
     }
   }
-  free(map_reader);
+  free(map_reader), free(sum_reader);
   place_outputs(f);
 }

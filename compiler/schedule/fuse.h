@@ -24,6 +24,8 @@ typedef struct {
 /* What a stage is made for. */
 typedef enum {
   FORM_NODES,  /* the anchor (a reduction or contraction) if any, and elementwise nodes of its shape */
+  FORM_CHUNKS, /* of a contraction that sums the batch: the sums of each of BATCH_CHUNKS parts of it, stored beside each other */
+  FORM_BORDER, /* zeros at one side of a PAD whose input lies inside of it: axis part / 2, behind it where part is odd */
   FORM_PART,   /* part `part` of a CONCAT, stored into its buffer */
   FORM_FILL,   /* zeros for a PAD with gaps, for a SCATTER_ADD */
   FORM_PUT,    /* the input of that PAD, stored into its places */
@@ -53,7 +55,8 @@ typedef struct {
   Vec(Access) accesses; /* of stage.loads */
   Vec(uint32_t) store_buffers; /* of stage.stores */
   Vec(int32_t) node_exprs;     /* expression of each of `nodes` */
-  int32_t anchor_expr;
+  Node second;          /* FORM_NODES of a sum: another one over the same axes, taken together with it; or none */
+  int32_t anchor_expr, second_expr;
 } Form;
 
 typedef struct {
@@ -81,14 +84,18 @@ typedef struct {
   const Machine *machine;
   uint32_t *uses;       /* live users of each node */
   bool *grouped;        /* … with 16 examples side by side (layout.c) */
+  Node *pad_of;         /* the PAD in whose array the node's value lies, zeros around it; or none */
+  Node *inside;         /* of a PAD: the node that lies in its array; or none */
   bool *kept;           /* the node's value goes to memory (or may: if no other stage reads it, it does not) */
   uint32_t *inline_size; /* operations that computing the node where it is read costs */
   uint32_t *inline_leaves; /* … and the values in memory that it reads, with repetitions */
   bool *costly;         /* … with a transcendental among them */
+  Node *largest_of;     /* of a sum that picks what an ARGMAX found: the ARGMAX, whose stage has it; else none */
   int32_t *form_of;     /* the first stage that makes the node, -1 */
   uint32_t *form_count; /* how many stages in a row make it */
   int32_t *buffer_of;   /* arena buffer of a node, -1 */
   int32_t *slot_buffer; /* by slot, -1 */
+  int32_t *chunk_buffer; /* … of its chunks' sums, -1: it is summed as a whole */
   bool *read_elsewhere; /* some stage other than the node's own reads it, or an output names it */
   Vec(Placed) placed;   /* parts of a target adjoin */
   bool *in_places;      /* the node is a target: no stage of its own makes it */
@@ -100,6 +107,8 @@ typedef struct {
   uint32_t mark_count;
 } Fuse;
 
+#define BATCH_CHUNKS 4
+#define CUT_FEW 16 /* an outer axis so short is no good to cut a contraction by (strategy.c) */
 #define FORM_MOST_OPERANDS 40 /* of a stage; a kernel takes KERNEL_MAX_OPERANDS */
 
 /* keep.c */
@@ -156,6 +165,7 @@ uint64_t kernel_hash(const Kernel *k);
 bool kernel_equal(const Kernel *a, const Kernel *b);
 
 uint32_t schedule_buffer(Fuse *f, Node n);       /* the arena buffer of a node, made on demand */
+uint32_t schedule_chunk_buffer(Fuse *f, Node n); /* a new one */
 uint32_t schedule_slot_buffer(Fuse *f, uint32_t slot);
 Extent extent_of(int64_t dim);
 

@@ -151,6 +151,25 @@ static int64_t find_reading(Fuse *f, const Readers *readers, const Form *t, Shap
   return best;
 }
 
+/* Where the border of a PAD goes: to the map that makes what lies inside, example by example; else all its sides to one kernel. */
+static int64_t find_border(Fuse *f, const Form *t, Shape *rows) {
+  const Dims batch = {.rank = 1, .dims = {shape_dims(f->g, t->shape)->dims[0]}};
+  *rows = shape_of((Graph *)f->g, &batch);
+  const Form *inside = &f->forms.data[f->form_of[f->inside[t->anchor.id].id]];
+  Group *g = &f->groups.data[inside->kernel];
+  bool maps = true;
+  for (uint32_t i = 0; i < g->forms.count; i++) {
+    const Form *other = &f->forms.data[g->forms.data[i]];
+    maps &= (is_map(other) || other->kind == FORM_BORDER) && shape_dims(f->g, other->shape)->dims[0] == batch.dims[0];
+  }
+  if (maps && (g->forms.count == 1 || !g->open) && g->operands + 1 <= KERNEL_MAX_OPERANDS) {
+    g->open = false;
+    return inside->kernel;
+  }
+  const Form *first = &f->forms.data[f->form_of[t->anchor.id]];
+  return first->kernel == UINT32_MAX ? -1 : (int64_t)first->kernel;
+}
+
 /* The last group that t reads from and may enter; else, for a reduction of a row, one over the same rows of the same
  * values; for a number of the step that reads nothing, the group of such numbers. */
 static int64_t find_group(Fuse *f, const Readers *readers, const Form *t, int64_t numbers, Shape *rows) {
@@ -177,7 +196,7 @@ void group_forms(Fuse *f) {
   for (uint32_t i = 0; i < n; i++) {
     Form *t = &f->forms.data[order[i]];
     Shape rows = t->shape;
-    int64_t group = find_group(f, &readers, t, numbers, &rows);
+    int64_t group = t->kind == FORM_BORDER ? find_border(f, t, &rows) : find_group(f, &readers, t, numbers, &rows);
     if (group < 0) {
       group = f->groups.count;
       vec_push(&f->groups, ((Group){.rows = t->shape, .loop = t->loop, .open = is_map(t) || is_row_reduction(t),

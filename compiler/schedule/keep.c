@@ -2,6 +2,8 @@
  * where it is read, unless that costs more than keeping it. */
 #include "fuse.h"
 
+#include <string.h>
+
 #define INLINE_LIMIT 96  /* operations in one expression: bounds code size and recursion */
 #define LEAF_LIMIT 20    /* values in memory that one expression reads: bounds the operands of a kernel */
 #define SHARED_LIMIT 6   /* a value with several readers is computed again up to this size */
@@ -185,9 +187,60 @@ static bool follows_anchor(const Fuse *f, Node n) {
   return false;
 }
 
+static bool has_batch(const Dims *d) {
+  for (uint32_t i = 0; i < d->rank; i++)
+    if (dim_is_batch(d->dims[i])) return true;
+  return false;
+}
+
+/* What is the same for all examples, as the factors of a norm by channels, is computed once and not for each of them. */
+static void keep_for_all_examples(Fuse *f, Node n) {
+  const Graph *g = f->g;
+  const Node in = node_prim(g, n) == P_BROADCAST ? node_in(g, n, 0) : NODE_NONE;
+  if (!in.id || !has_batch(node_dims(g, n)) || has_batch(node_dims(g, in)) || is_scalar(g, in)) return;
+  double value;
+  if (node_has(g, in, K_ELEMENTWISE) && !node_constant(g, in, &value) && loop_of(&f->loops, in) < 0) f->kept[in.id] = true;
+}
+
+/* What others read too is computed once, and lies in the padded array (layout.c). */
+static void keep_padded(Fuse *f, Node n) {
+  if (node_prim(f->g, n) != P_PAD || !f->kept[n.id]) return;
+  const Node in = node_in(f->g, n, 0);
+  if (node_has(f->g, in, K_ELEMENTWISE) && f->uses[in.id] > 1) f->kept[in.id] = true;
+}
+
+/* The numbers of what is reduced, in row-major order along the axes of n. */
+static bool numbers_axes(const Graph *g, Node n, const int64_t *axes, uint32_t count) {
+  if (node_prim(g, n) != P_BROADCAST || node_attr_count(g, n) != count || memcmp(node_attr(g, n), axes, sizeof *axes * count)) return false;
+  const Node numbers = node_in(g, n, 0);
+  return node_prim(g, count > 1 && node_prim(g, numbers) == P_RESHAPE ? node_in(g, numbers, 0) : numbers) == P_IOTA;
+}
+
+/* sum(number = argmax x ? x : 0) is what the argmax has found. */
+static Node largest_of(const Graph *g, Node sum) {
+  const Node terms = node_prim(g, sum) == P_SUM ? node_in(g, sum, 0) : NODE_NONE;
+  double other;
+  if (!terms.id || node_prim(g, terms) != P_SELECT || !node_constant(g, node_in(g, terms, 2), &other) || other != 0) return NODE_NONE;
+  const Node wins = node_in(g, terms, 0);
+  for (uint32_t i = 0; node_prim(g, wins) == P_EQ && i < 2; i++) {
+    const Node repeated = node_in(g, wins, i), first = node_prim(g, repeated) == P_BROADCAST ? node_in(g, repeated, 0) : NODE_NONE;
+    if (!first.id || node_prim(g, first) != P_ARGMAX || !node_is(node_in(g, first, 0), node_in(g, terms, 1))) continue;
+    const uint32_t count = node_attr_count(g, first);
+    bool same = node_attr_count(g, sum) == count && !memcmp(node_attr(g, sum), node_attr(g, first), sizeof(int64_t) * count);
+    for (uint32_t k = 0, a = 0; same && k < node_attr_count(g, repeated); k++) { /* one number for all of them */
+      for (; a < count && node_attr(g, first)[a] < node_attr(g, repeated)[k]; a++) {}
+      same = a == count || node_attr(g, first)[a] != node_attr(g, repeated)[k];
+    }
+    if (same && numbers_axes(g, node_in(g, wins, 1 - i), node_attr(g, first), count)) return first;
+  }
+  return NODE_NONE;
+}
+
 void keep_decide(Fuse *f) {
   const Graph *g = f->g;
   count_uses(f);
+  for (uint32_t id = 1; id < g->nodes.count; id++)
+    if (f->uses[id] != UINT32_MAX) f->largest_of[id] = largest_of(g, (Node){id});
   for (uint32_t i = 0; i < g->outputs.count; i++)
     for (int k = 0; k < 2; k++) {
       const Node n = k ? g->outputs.data[i].weight : g->outputs.data[i].node;
@@ -206,6 +259,11 @@ void keep_decide(Fuse *f) {
     if (node_prim(g, n) == P_GATHER) keep_table(f, node_in(g, n, 0));
     if (f->loops.list.count) keep_before_loop(f, n), keep_results(f, n), keep_parts(f, n);
     if (node_prim(g, n) == P_RESHAPE && !view_is_affine(f, n)) f->kept[node_in(g, n, 0).id] = true;
+  }
+  for (uint32_t id = 1; id < g->nodes.count; id++) {
+    if (f->uses[id] == UINT32_MAX) continue;
+    keep_for_all_examples(f, (Node){id});
+    keep_padded(f, (Node){id});
   }
   for (uint32_t id = 1; id < g->nodes.count; id++) { /* what is cheaper kept */
     const Node n = {id};

@@ -72,7 +72,7 @@ typedef enum {
   X_RANDOM, /* a: kind, b: site; affine: the element's number (64-bit), prims.def RANDOM */
   X_NUMBER, /* a: StepNumber; F64, from the frame */
   X_EXTENT, /* a: batch symbol; F64, from the frame */
-  X_ACC,    /* the combined value; in `after` alone */
+  X_ACC,    /* the combined value; in `after` alone. a: 1 for the second one: what COMBINE_ARGMAX found, COMBINE_ADD's sum of before2; else -1 */
   X_RESULT  /* a: an earlier stage of this kernel whose par axes are the block axes alone; b: the expression of that stage
                (in its `after`) whose value at this block index is meant: a scalar kept in a register */
 } ExprKind;
@@ -89,7 +89,7 @@ typedef struct {
 
 typedef enum {
   COMBINE_NONE,   /* a map: nothing is reduced */
-  COMBINE_ADD,
+  COMBINE_ADD,    /* of `before`, and of `before2` where that is given */
   COMBINE_FMA,    /* acc = fma(before, before2, acc): a contraction; always in order */
   COMBINE_MUL,
   COMBINE_MAX,
@@ -122,6 +122,8 @@ typedef struct {
   int8_t lane;                   /* the axis in the lanes, or -1: a scalar stage */
   uint8_t combine, order;        /* Combine, Order */
   uint8_t acc_type;              /* Type of the accumulator */
+  uint8_t chunks;                /* the first par axis counts so many parts of the first red axis, each of which is summed by itself;
+                                    0: there are none */
   int32_t before, before2;       /* expressions of what is combined */
   Vec(Expr) exprs;               /* one list for before and after */
   Vec(Load) loads;
@@ -146,6 +148,13 @@ static inline bool stage_in_pairs(const Stage *s) {
   return true;
 }
 
+/* Indices of the first red axis in each chunk, a last one aside: of n in all. */
+static inline int64_t stage_chunk_unit(const Stage *s) { return s->order == ORDER_GROUPS ? EXAMPLE_GROUP : 1; }
+static inline int64_t stage_chunk_size(const Stage *s, int64_t n) {
+  const int64_t unit = stage_chunk_unit(s) * s->chunks;
+  return (n + unit - 1) / unit * stage_chunk_unit(s);
+}
+
 /* The axis whose examples lie in groups in what the stage reads or writes, or -1. */
 static inline int stage_grouped_axis(const Stage *s) {
   for (uint32_t i = 0; i < s->loads.count; i++)
@@ -157,7 +166,9 @@ static inline int stage_grouped_axis(const Stage *s) {
 
 typedef enum {
   CUT_NONE,  /* thread 0 alone */
-  CUT_FIRST  /* shares of the first block (or par) axis: from = extent * thread / threads rounded to `cut_unit` */
+  CUT_FIRST, /* shares of the first block (or par) axis: from = extent * thread / threads rounded to `cut_unit` */
+  CUT_ROWS   /* of a contraction by tiles: shares of all its rows, those of row and row_outer for each index of the other par
+                axes but the lanes'; cut_unit divides the count of the former */
 } Cut;
 
 typedef struct {
@@ -168,7 +179,7 @@ typedef struct {
   uint16_t operand_count;
   uint8_t operand_type[KERNEL_MAX_OPERANDS]; /* Type */
   bool operand_written[KERNEL_MAX_OPERANDS];
-  Extent cut_extent;       /* the axis that is cut */
+  Extent cut_extent;       /* the axis that is cut, or how many rows there are */
   uint8_t cut;             /* Cut */
   uint32_t cut_unit;
   int64_t scratch;         /* bytes a thread (packing, rows) */

@@ -117,9 +117,64 @@ static void drop_pads(Fuse *f, Node n) {
     bool windows = false;
     const Node pad = below_views(f, node_in(g, n, i), &windows);
     if (!windows || node_prim(g, pad) != P_PAD || pad_has_gaps(g, pad) || !f->grouped[pad.id] || f->uses[pad.id] != 1) continue;
-    const Node in = node_in(g, pad, 0);
+    Node in = node_in(g, pad, 0);
+    if (!f->kept[in.id] && node_prim(g, in) == P_RESHAPE && view_is_affine(f, in)) in = node_in(g, in, 0);
     if (f->kept[in.id]) f->kept[pad.id] = f->grouped[pad.id] = false;
   }
+}
+
+/* Is n computed from what lies example by example? */
+static bool reads_plain(const Fuse *f, Node n) {
+  bool plain = false;
+  for (uint32_t i = 0; i < node_data(f->g, n)->count; i++) {
+    const Node in = node_in(f->g, n, i);
+    const Dims *d = node_dims(f->g, in);
+    if (!f->kept[in.id] && node_prim(f->g, in) != P_SLOT) plain |= reads_plain(f, in);
+    else plain |= !f->grouped[in.id] && batch_axis(d) >= 0 && size_of_example(d) > 1;
+  }
+  return plain;
+}
+
+/* What n, in groups, reads several times of what lies example by example: kept in groups, so that the lanes are gathered once. */
+static void keep_gathered(Fuse *f, Node n) {
+  const Graph *g = f->g;
+  for (uint32_t i = 0; i < node_data(g, n)->count; i++) {
+    const Node in = node_in(g, n, i), x = node_prim(g, in) == P_BROADCAST ? node_in(g, in, 0) : NODE_NONE;
+    if (f->kept[in.id] || node_prim(g, in) == P_SLOT) continue;
+    if (x.id && !f->kept[x.id] && (node_has(g, x, K_ELEMENTWISE) || node_prim(g, x) == P_RESHAPE) && batch_axis(node_dims(g, x)) >= 0 && reads_plain(f, x))
+      f->kept[x.id] = f->grouped[x.id] = true;
+    else keep_gathered(f, in);
+  }
+}
+
+/* The zeros around what a stage makes are not copied with it: it lies inside of them. */
+static bool may_lie_inside(const Fuse *f, Node pad, const bool *dense) {
+  const Graph *g = f->g;
+  if (node_prim(g, pad) != P_PAD || !f->kept[pad.id] || f->grouped[pad.id] || dense[pad.id]) return false;
+  const Node x = node_in(g, pad, 0);
+  const Dims *d = node_dims(g, x);
+  const int64_t *around = node_attr(g, pad);
+  if (!f->kept[x.id] || f->grouped[x.id] || dense[x.id] || f->pad_of[x.id].id || !node_has(g, x, K_ELEMENTWISE)) return false;
+  if (batch_axis(d) != 0 || around[0] || around[1] || size_of_example(node_dims(g, pad)) > 2 * size_of_example(d)) return false;
+  for (uint32_t i = 0; i < d->rank; i++)
+    if (around[3 * i + 2]) return false;
+  return true;
+}
+
+static void lie_inside_pads(Fuse *f) {
+  const Graph *g = f->g;
+  bool *dense = mem_zero(g->nodes.count, 1); /* outputs, and what is read as if it had another shape */
+  for (uint32_t i = 0; i < g->outputs.count; i++) dense[g->outputs.data[i].node.id] = dense[g->outputs.data[i].weight.id] = true;
+  for (uint32_t id = 1; id < g->nodes.count; id++) {
+    const Prim p = node_prim(g, (Node){id});
+    if (f->uses[id] != UINT32_MAX && (p == P_RESHAPE || p == P_GATHER || p == P_SCATTER_ADD)) dense[node_in(g, (Node){id}, 0).id] = true;
+  }
+  for (uint32_t id = 1; id < g->nodes.count; id++) {
+    const Node pad = {id};
+    if (f->uses[id] == UINT32_MAX || !may_lie_inside(f, pad, dense)) continue;
+    f->inside[id] = node_in(g, pad, 0), f->pad_of[f->inside[id].id] = pad;
+  }
+  free(dense);
 }
 
 void layout_choose(Fuse *f) {
@@ -139,5 +194,8 @@ void layout_choose(Fuse *f) {
   for (uint32_t id = 1; l.trains && id < g->nodes.count; id++) f->grouped[id] = l.chain[id] && l.idle[chain_of(&l, id)];
   for (uint32_t id = 1; id < g->nodes.count; id++)
     if (f->uses[id] != UINT32_MAX && node_has(g, (Node){id}, K_CONTRACTION)) drop_pads(f, (Node){id});
+  for (uint32_t id = 1; id < g->nodes.count; id++)
+    if (f->uses[id] != UINT32_MAX && f->grouped[id] && node_has(g, (Node){id}, K_ELEMENTWISE)) keep_gathered(f, (Node){id});
+  lie_inside_pads(f);
   free(l.chain), free(l.idle);
 }

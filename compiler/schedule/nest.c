@@ -100,6 +100,12 @@ Affine affine_memory(const Fuse *f, const Dims *dims, const IndexMap *map, bool 
 }
 
 Affine affine_of_node(const Fuse *f, Node n, const Dims *dims, const IndexMap *map) {
+  if (f->pad_of[n.id].id) {
+    const Node pad = f->pad_of[n.id];
+    IndexMap inner = *map;
+    for (uint32_t i = 0; i < inner.rank; i++) inner.index[i].offset += node_attr(f->g, pad)[3 * i];
+    return affine_memory(f, node_dims(f->g, pad), &inner, false);
+  }
   Affine a = affine_memory(f, dims, map, node_prim(f->g, n) == P_SLOT);
   if (!f->grouped[n.id]) return a;
   for (uint32_t i = 0; i < dims->rank; i++) {
@@ -385,6 +391,11 @@ static int32_t eval_body(Nest *b, Node n, const IndexMap *map) {
     return make_prim(b, p, d->type, x[0], x[1], x[2], d->span);
   }
   if (prim_is(p, K_IDENTITY)) return eval(b, node_in(g, n, 0), map);
+  if (p == P_SUM) { /* what the stage's argmax has found; as a sum, so that -0 is 0 */
+    Expr e = make_expr(X_ACC, d->type, d->span);
+    e.a = 1;
+    return make_prim(b, P_ADD, d->type, add_expr(b, e), make_const(b, d->type, 0, d->span), -1, d->span);
+  }
   if (p == P_LAST) { /* the place that one round more would read */
     const Node loop = node_in(g, n, 0), carry = node_in(g, loop, (uint32_t)node_attr(g, n)[0]);
     return load_at(b, carry, node_dims(g, n), map, affine_carry(b->f, carry, node_dims(g, n), map, (int)(node_attr(g, loop)[1] & 1)));
@@ -463,6 +474,7 @@ static void build_reduction(Nest *b, Node n) {
     if (table[i].prim == node_prim(g, n)) b->stage->combine = (uint8_t)table[i].combine;
   b->stage->order = last ? ORDER_LANES : ORDER_SEQUENCE;
   b->stage->before = eval(b, in, &map);
+  if (b->form->second.id) b->stage->before2 = eval(b, node_in(g, b->form->second, 0), &map);
   if (b->stage->combine == COMBINE_ADD && sums_groups(b)) b->stage->order = ORDER_GROUPS;
 }
 
@@ -487,7 +499,8 @@ static void build_contraction(Nest *b, Node n) {
   const Graph *g = b->f->g;
   const int64_t *attr = node_attr(g, n);
   const int64_t nb = attr[0], nk = attr[1], *axes[2][2] = {{attr + 2, attr + 2 + nb}, {attr + 2 + 2 * nb, attr + 2 + 2 * nb + nk}};
-  uint32_t red[GRAPH_MAX_RANK], par = (uint32_t)nb;
+  const uint32_t lead = b->form->kind == FORM_CHUNKS; /* the axis of chunks comes first */
+  uint32_t red[GRAPH_MAX_RANK], par = lead + (uint32_t)nb;
   for (int64_t i = 0; i < nk; i++) red[i] = add_red(b, node_dims(g, node_in(g, n, 0))->dims[axes[1][0][i]]);
   for (int side = 0; side < 2; side++) {
     const Node in = node_in(g, n, (uint32_t)side);
@@ -498,7 +511,7 @@ static void build_contraction(Nest *b, Node n) {
         if (axes[0][side][k] == i) is_batch = k;
       for (int64_t k = 0; k < nk; k++)
         if (axes[1][side][k] == i) is_red = k;
-      map.index[i] = affine_axis(is_batch >= 0 ? (uint32_t)is_batch : is_red >= 0 ? red[is_red] : par++);
+      map.index[i] = affine_axis(is_batch >= 0 ? lead + (uint32_t)is_batch : is_red >= 0 ? red[is_red] : par++);
     }
     *(side ? &b->stage->before2 : &b->stage->before) = eval(b, in, &map);
   }
@@ -506,16 +519,37 @@ static void build_contraction(Nest *b, Node n) {
   b->stage->order = sums_groups(b) ? ORDER_GROUPS : ORDER_SEQUENCE;
 }
 
+/* All chunks' sums of a place are added up in order. */
+static void build_chunk_sum(Nest *b, Node n) {
+  const uint32_t buffer = (uint32_t)b->f->chunk_buffer[n.id], red = add_red(b, BATCH_CHUNKS);
+  IndexMap map = {.rank = (uint8_t)(b->identity.rank + 1)};
+  map.index[0] = affine_axis(red);
+  for (uint32_t i = 0; i < b->identity.rank; i++) map.index[i + 1] = b->identity.index[i];
+  vec_push(&b->stage->loads, ((Load){.at = affine_linear(b->f, shape_dims(b->f->g, b->f->s->buffers.data[buffer].shape), &map)}));
+  vec_push(&b->form->accesses, ((Access){buffer, NODE_NONE, map}));
+  Expr e = make_expr(X_LOAD, node_type(b->f->g, n), node_data(b->f->g, n)->span);
+  e.a = (int32_t)b->stage->loads.count - 1;
+  b->stage->before = add_expr(b, e);
+  b->stage->combine = COMBINE_ADD, b->stage->order = ORDER_SEQUENCE;
+}
+
 static void build_nodes(Nest *b) {
   const Graph *g = b->f->g;
   const Node anchor = b->form->anchor;
   if (anchor.id) {
-    if (node_has(g, anchor, K_CONTRACTION)) build_contraction(b, anchor);
+    if (b->f->chunk_buffer[anchor.id] >= 0) build_chunk_sum(b, anchor);
+    else if (node_has(g, anchor, K_CONTRACTION)) build_contraction(b, anchor);
     else if (node_has(g, anchor, K_OVERLAP)) build_overlap(b, anchor);
     else build_reduction(b, anchor);
     b->stage->acc_type = (uint8_t)node_type(g, anchor);
     b->form->anchor_expr = add_expr(b, make_expr(X_ACC, node_type(g, anchor), node_data(g, anchor)->span));
     vec_push(&b->known, ((Known){anchor, b->identity, b->form->anchor_expr}));
+    if (b->form->second.id) {
+      Expr e = make_expr(X_ACC, node_type(g, anchor), node_data(g, anchor)->span);
+      e.a = 1;
+      b->form->second_expr = add_expr(b, e);
+      vec_push(&b->known, ((Known){b->form->second, b->identity, b->form->second_expr}));
+    }
   }
   for (uint32_t i = 0; i < b->form->nodes.count; i++) {
     const Node n = b->form->nodes.data[i];
@@ -528,6 +562,15 @@ static void build_nodes(Nest *b) {
 static void add_store(Nest *b, uint32_t buffer, const Affine *at, int32_t value) {
   vec_push(&b->stage->stores, ((Store){.at = *at, .value = value}));
   vec_push(&b->form->store_buffers, buffer);
+}
+
+/* The sums of the chunks, [chunk][outputs]. */
+static void build_chunks(Nest *b, Node n) {
+  const uint32_t buffer = (uint32_t)b->f->chunk_buffer[n.id];
+  build_contraction(b, n);
+  b->stage->chunks = BATCH_CHUNKS, b->stage->acc_type = (uint8_t)node_type(b->f->g, n);
+  const Affine at = affine_linear(b->f, shape_dims(b->f->g, b->form->shape), &b->identity);
+  add_store(b, buffer, &at, add_expr(b, make_expr(X_ACC, node_type(b->f->g, n), node_data(b->f->g, n)->span)));
 }
 
 /* Stores a value over the par axes into a place of a bigger dense array: index i of the value goes to start + step * i. */
@@ -590,6 +633,14 @@ static void build_placed(Nest *b) {
   case FORM_FILL:
     store_placed(b, schedule_buffer(f, n), dims, start, step, make_const(b, node_type(g, n), 0, node_data(g, n)->span));
     break;
+  case FORM_BORDER: {
+    const uint32_t axis = b->form->part / 2;
+    const int64_t *around = node_attr(g, n);
+    for (uint32_t i = 0; i < axis; i++) start[i] = around[3 * i];
+    if (b->form->part & 1) start[axis] = dims->dims[axis] - around[3 * axis + 1];
+    store_placed(b, schedule_buffer(f, n), dims, start, step, make_const(b, node_type(g, n), 0, node_data(g, n)->span));
+    break;
+  }
   case FORM_PUT:
     for (uint32_t i = 0; i < dims->rank; i++) start[i] = node_attr(g, n)[3 * i], step[i] = node_attr(g, n)[3 * i + 2] + 1;
     store_placed(b, schedule_buffer(f, n), dims, start, step, eval(b, node_in(g, n, 0), &b->identity));
@@ -624,6 +675,7 @@ void nest_build(Fuse *f, Form *form) {
   if (form->kind == FORM_BEGIN || form->kind == FORM_END) return;
   add_axes(&b, shape_dims(f->g, form->shape));
   if (form->kind == FORM_NODES) build_nodes(&b);
+  else if (form->kind == FORM_CHUNKS) build_chunks(&b, form->anchor);
   else if (form->kind == FORM_SCATTER) build_scatter(&b, form->anchor);
   else build_placed(&b);
   vec_free(&b.known);

@@ -31,8 +31,18 @@ static bool reads_own_share(const Fuse *f, const Access *a, int axis) {
   return true;
 }
 
+/* A contraction that may be cut by its rows, which no other kernel is. */
+static bool cuts_rows(const Fuse *f, const Group *g) {
+  const Form *t = &f->forms.data[g->forms.data[0]];
+  const Dims *d = shape_dims(f->g, t->shape);
+  if (g->row_rank || t->stage.combine != COMBINE_FMA) return false;
+  const int axis = cut_axis(d);
+  return axis >= 0 && !dim_is_batch(d->dims[axis]) && d->dims[axis] < CUT_FEW;
+}
+
 static bool same_cut(const Fuse *f, const Group *a, const Group *b, int *axis_a) {
   const Dims *x = cut_dims(f, a), *y = cut_dims(f, b);
+  if (cuts_rows(f, a) || cuts_rows(f, b)) return false;
   const int i = cut_axis(x), j = cut_axis(y);
   *axis_a = i;
   return i >= 0 && j >= 0 && x->dims[i] == y->dims[j];
@@ -42,6 +52,7 @@ static bool same_cut(const Fuse *f, const Group *a, const Group *b, int *axis_a)
 static bool made_in(const Fuse *f, Node n, uint32_t group) {
   for (uint32_t i = 0; f->in_places[n.id] && i < f->placed.count; i++)
     if (node_is(f->placed.data[i].target, n) && made_in(f, f->placed.data[i].source, group)) return true;
+  if (f->inside[n.id].id && made_in(f, f->inside[n.id], group)) return true;
   for (uint32_t i = 0; f->form_of[n.id] >= 0 && i < f->form_count[n.id]; i++)
     if (f->forms.data[(uint32_t)f->form_of[n.id] + i].kernel == group) return true;
   return false;
@@ -52,7 +63,7 @@ static bool stores_own_share(const Fuse *f, Node n) {
   if (node_prim(f->g, n) == P_CONCAT) return node_attr(f->g, n)[0] != cut_axis(node_dims(f->g, n)); /* beside each other within a share */
   if (f->in_places[n.id]) return true; /* place.c sees to it */
   switch (f->forms.data[f->form_of[n.id]].kind) {
-  case FORM_NODES: case FORM_COPY: return true;
+  case FORM_NODES: case FORM_COPY: case FORM_BORDER: return true;
   default: return false;
   }
 }

@@ -29,7 +29,7 @@ static void print_expr(const Stage *s, int32_t i, Text *out) {
   case X_RANDOM: text_printf(out, "random(%d, site %08x, ", e->a, (unsigned)e->b), print_affine(&e->affine, out), text_add(out, ")"); break;
   case X_NUMBER: text_add(out, e->a == 0 ? "step" : e->a == 1 ? "steps" : "epoch"); break;
   case X_EXTENT: text_add(out, "batch"); break;
-  case X_ACC: text_add(out, "acc"); break;
+  case X_ACC: text_add(out, e->a < 0 ? "acc" : "second"); break;
   case X_RESULT: text_printf(out, "stage%d.x%d", e->a, e->b); break;
   case X_PRIM: {
     const int32_t args[] = {e->a, e->b, e->c};
@@ -64,9 +64,11 @@ static void print_stage(const Stage *s, uint32_t number, Text *out) {
     print_expr(s, (int32_t)i, out);
     text_add(out, "\n");
   }
+  if (s->chunks) text_printf(out, "      by %u chunks of axis %u\n", s->chunks, s->par);
   if (s->combine == COMBINE_FMA) text_printf(out, "      acc = fma(x%d, x%d, acc) %s\n", s->before, s->before2, orders[s->order]);
   else if (s->combine == COMBINE_SCATTER) text_add(out, "      added up place by place, in order\n");
   else if (s->combine) text_printf(out, "      acc = %s of x%d, %s\n", combines[s->combine], s->before, orders[s->order]);
+  if (s->combine == COMBINE_ADD && s->before2 >= 0) text_printf(out, "      second = sum of x%d\n", s->before2);
   for (uint32_t i = 0; i < s->stores.count; i++) {
     text_printf(out, "      op%u[", s->stores.data[i].operand);
     print_affine(&s->stores.data[i].at, out);
@@ -108,7 +110,7 @@ void schedule_print(const Schedule *s, Text *out) {
     text_printf(out, ")  # %s", l->title);
     if (p.source) text_printf(out, ", %s:%u", p.source->path, p.line);
     text_add(out, k->cut == CUT_NONE ? ", one thread\n" : ", cut by ");
-    if (k->cut != CUT_NONE) print_extent(&k->cut_extent, out), text_printf(out, " in units of %u\n", k->cut_unit);
+    if (k->cut != CUT_NONE) print_extent(&k->cut_extent, out), text_printf(out, "%s in units of %u\n", k->cut == CUT_ROWS ? " rows" : "", k->cut_unit);
   }
   for (uint32_t i = 0; i < s->kernels.count; i++) {
     const Kernel *k = &s->kernels.data[i];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 uint32_t schedule_buffer(Fuse *f, Node n) {
+  if (f->pad_of[n.id].id) return schedule_buffer(f, f->pad_of[n.id]);
   if (f->buffer_of[n.id] >= 0) return (uint32_t)f->buffer_of[n.id];
   const Dims *d = node_dims(f->g, n);
   Size size = {1, {-1, -1}};
@@ -17,6 +18,14 @@ uint32_t schedule_buffer(Fuse *f, Node n) {
   const uint8_t pair = size.batch[1] < 0 ? 0 : (uint8_t)(1 + gradc_pair(size.batch[0], size.batch[1]));
   vec_push(&f->s->buffers, ((Buffer){.type = (uint8_t)node_type(f->g, n), .shape = node_shape(f->g, n), .size = size, .pair = pair, .node = n}));
   return (uint32_t)(f->buffer_of[n.id] = (int32_t)f->s->buffers.count - 1);
+}
+
+uint32_t schedule_chunk_buffer(Fuse *f, Node n) {
+  Dims dims = {.rank = 1, .dims = {BATCH_CHUNKS}};
+  int64_t count = BATCH_CHUNKS;
+  for (uint32_t i = 0; i < node_rank(f->g, n); i++) dims.dims[dims.rank++] = node_dims(f->g, n)->dims[i], count *= node_dims(f->g, n)->dims[i];
+  vec_push(&f->s->buffers, ((Buffer){.type = (uint8_t)node_type(f->g, n), .shape = shape_of((Graph *)f->g, &dims), .size = {count, {-1, -1}}, .node = n}));
+  return f->s->buffers.count - 1;
 }
 
 uint32_t schedule_slot_buffer(Fuse *f, uint32_t slot) {
@@ -77,6 +86,7 @@ static void write_after_readers(Fuse *f, const Readers *r, uint32_t writer, uint
 
 static int32_t node_expr(const Form *t, Node n) {
   if (node_is(t->anchor, n)) return t->anchor_expr;
+  if (t->second.id && node_is(t->second, n)) return t->second_expr;
   for (uint32_t i = 0; i < t->nodes.count; i++)
     if (node_is(t->nodes.data[i], n)) return t->node_exprs.data[i];
   return -1;
@@ -227,10 +237,13 @@ static void store_kept(Fuse *f) {
     f->read_elsewhere[o->node.id] = true;
     if (o->weight.id) f->read_elsewhere[o->weight.id] = true;
   }
+  for (uint32_t id = 1; id < f->g->nodes.count; id++)
+    if (f->inside[id].id && f->read_elsewhere[id]) f->read_elsewhere[f->inside[id].id] = true;
   for (uint32_t i = 0; i < f->forms.count; i++) {
     Form *t = &f->forms.data[i];
     if (t->kind != FORM_NODES) continue;
     if (t->anchor.id && f->read_elsewhere[t->anchor.id]) store_node(f, t, t->anchor, schedule_buffer(f, t->anchor));
+    if (t->second.id && f->read_elsewhere[t->second.id]) store_node(f, t, t->second, schedule_buffer(f, t->second));
     for (uint32_t k = 0; k < t->nodes.count; k++)
       if (f->read_elsewhere[t->nodes.data[k].id]) store_node(f, t, t->nodes.data[k], schedule_buffer(f, t->nodes.data[k]));
   }
@@ -312,14 +325,15 @@ static void count_flops(Kernel *k) {
     if (s->combine != COMBINE_FMA) continue;
     double flops = 2;
     int batches = 0;
-    for (int a = 0; a < s->par + s->red; a++) flops *= (double)s->axes[a].count, batches += s->axes[a].batch >= 0;
+    for (int a = s->chunks != 0; a < s->par + s->red; a++) flops *= (double)s->axes[a].count, batches += s->axes[a].batch >= 0;
     k->flops[batches < 3 ? batches : 3] += flops;
   }
 }
 
 static const char *title_of(Fuse *f, const Form *t) {
-  static const char *const kinds[] = {"map", "concat", "fill", "put", "scatter_add", "start", "carry", "stack", "", "", "copy"};
-  const char *word = t->kind == FORM_NODES && t->anchor.id ? prim_info(node_prim(f->g, t->anchor))->word : kinds[t->kind];
+  static const char *const kinds[] = {"map", "", "border", "concat", "fill", "put", "scatter_add", "start", "carry", "stack", "", "", "copy"};
+  const char *word = (t->kind == FORM_NODES && t->anchor.id && f->chunk_buffer[t->anchor.id] < 0) || t->kind == FORM_CHUNKS ? prim_info(node_prim(f->g, t->anchor))->word : kinds[t->kind];
+  if (t->kind == FORM_NODES && t->anchor.id && f->chunk_buffer[t->anchor.id] >= 0) word = prim_info(P_SUM)->word;
   if (t->kind == FORM_NODES && t->nodes.count)
     return arena_printf(&f->s->memory, "%s, %s", word, prim_info(node_prim(f->g, t->nodes.data[t->nodes.count - 1]))->word);
   return word;
@@ -386,15 +400,15 @@ static Fuse *fuse_new(Schedule *s, const Machine *machine) {
   const Graph *g = s->graph;
   Fuse *f = mem_zero(1, sizeof *f);
   const uint32_t n = g->nodes.count;
-  *f = (Fuse){.s = s, .g = g, .machine = machine, .uses = mem_zero(n, 4), .kept = mem_zero(n, 1), .grouped = mem_zero(n, 1), .in_places = mem_zero(n, 1), .inline_size = mem_zero(n, 4),
-              .inline_leaves = mem_zero(n, 4), .costly = mem_zero(n, 1), .form_of = mem_alloc(n * 4), .form_count = mem_zero(n, 4), .buffer_of = mem_alloc(n * 4),
-              .slot_buffer = mem_alloc(((size_t)g->slots.count + 1) * 4), .read_elsewhere = mem_zero(n, 1)};
+  *f = (Fuse){.s = s, .g = g, .machine = machine, .uses = mem_zero(n, 4), .kept = mem_zero(n, 1), .pad_of = mem_zero(n, sizeof(Node)), .inside = mem_zero(n, sizeof(Node)), .grouped = mem_zero(n, 1), .in_places = mem_zero(n, 1), .inline_size = mem_zero(n, 4),
+              .inline_leaves = mem_zero(n, 4), .costly = mem_zero(n, 1), .largest_of = mem_zero(n, sizeof(Node)), .form_of = mem_alloc(n * 4), .form_count = mem_zero(n, 4), .buffer_of = mem_alloc(n * 4),
+              .chunk_buffer = mem_alloc(n * 4), .slot_buffer = mem_alloc(((size_t)g->slots.count + 1) * 4), .read_elsewhere = mem_zero(n, 1)};
   f->loops = loops_find(g);
   const size_t loops = f->loops.list.count + 1;
   f->loop_begin = mem_alloc(loops * sizeof *f->loop_begin), f->loop_end = mem_alloc(loops * sizeof *f->loop_end);
   memset(f->loop_begin, -1, loops * sizeof *f->loop_begin), memset(f->loop_end, -1, loops * sizeof *f->loop_end);
   memset(f->form_of, -1, n * 4);
-  memset(f->buffer_of, -1, n * 4);
+  memset(f->buffer_of, -1, n * 4), memset(f->chunk_buffer, -1, n * 4);
   memset(f->slot_buffer, -1, ((size_t)g->slots.count + 1) * 4);
   return f;
 }
@@ -407,10 +421,10 @@ static void fuse_free(Fuse *f) {
   }
   for (uint32_t i = 0; i < f->groups.count; i++) vec_free(&f->groups.data[i].forms), vec_free(&f->groups.data[i].deps);
   vec_free(&f->forms), vec_free(&f->groups);
-  free(f->uses), free(f->kept), free(f->grouped), free(f->in_places), vec_free(&f->placed), free(f->inline_size), free(f->inline_leaves), free(f->costly), free(f->form_of), free(f->form_count);
+  free(f->uses), free(f->kept), free(f->pad_of), free(f->inside), free(f->grouped), free(f->in_places), vec_free(&f->placed), free(f->inline_size), free(f->inline_leaves), free(f->costly), free(f->largest_of), free(f->form_of), free(f->form_count);
   loops_free(&f->loops);
   free(f->loop_begin), free(f->loop_end);
-  free(f->buffer_of), free(f->slot_buffer), free(f->read_elsewhere), free(f->mark);
+  free(f->buffer_of), free(f->chunk_buffer), free(f->slot_buffer), free(f->read_elsewhere), free(f->mark);
   free(f);
 }
 

@@ -90,7 +90,7 @@ void axes_simplify(Kernel *k) {
      * order of the sum follows from the graph's shapes. */
     for (uint32_t i = block ? block : 1; i + 1 < (uint32_t)s->par + s->red;) {
       const bool summed = i + 1 < s->par && s->combine != COMBINE_NONE && s->order == ORDER_GROUPS; /* choose_summed_rows */
-      const bool crosses = i + 1 == s->par || i < block || summed;
+      const bool crosses = i + 1 == s->par || i < block || summed || (i == s->par && s->chunks);
       if (crosses || !try_merge(s, i)) i++;
     }
     if (!block && s->par == 0)
@@ -172,6 +172,33 @@ static bool slides(const Stage *s, const Load *l, int axis) {
   return false;
 }
 
+/* How many reads each product of a tile costs that has a side of each length, at most `most` rows together. */
+static double reads_of_grid(int64_t rows, int64_t outer, int64_t most) {
+  double least = 2;
+  for (int64_t a = 1; a <= most; a++)
+    for (int64_t b = 1; a * b <= most && rows % a == 0; b++)
+      if (outer % b == 0 && (double)(a + b) / (double)(a * b) < least) least = (double)(a + b) / (double)(a * b);
+  return least;
+}
+
+#define GRID_READS 0.7   /* with 24 sums in registers; more, and rows of one axis do as well */
+#define GRID_FEW 1.34    /* with 6 */
+
+/* Examples are in the lanes: nothing is wasted whatever lies beside them. A second axis of rows, of the other operand, the one
+ * with which least is read. */
+static void choose_grid(Stage *s, const Load *row, const Load *other) {
+  double least = GRID_READS;
+  if (s->exprs.data[s->before].type == TYPE_BF16) return;
+  for (int i = 0; i < s->par; i++) {
+    bool guarded = false;
+    for (uint32_t k = 0; k < other->guard_count; k++) guarded |= other->guards[k].index.stride[i] != 0;
+    if (i == s->row || i == s->lane || guarded || s->axes[i].batch >= 0 || !other->at.stride[i] || row->at.stride[i]) continue;
+    const double reads = reads_of_grid(s->axes[s->row].count, s->axes[i].count, 24);
+    if (reads > least || reads_of_grid(s->axes[s->row].count, s->axes[i].count, 6) > GRID_FEW) continue;
+    least = reads, s->row_outer = (int8_t)i;
+  }
+}
+
 /* Rows of a contraction whose lanes are summed: outputs of the one operand alone; the nearest taps of a window, else the
  * longest axis. */
 static void choose_summed_rows(Stage *s) {
@@ -185,6 +212,7 @@ static void choose_summed_rows(Stage *s) {
       if (s->row < 0 || near > sliding || (near == sliding && s->axes[i].count >= s->axes[s->row].count))
         s->row = (int8_t)i, sliding = near;
     }
+  if (s->row >= 0) choose_grid(s, a->at.stride[s->row] ? a : b, a->at.stride[s->row] ? b : a);
 }
 
 /* The lanes run along the output axis that is contiguous and belongs to one operand alone. */
@@ -199,8 +227,36 @@ static void choose_tile(Stage *s) {
   s->swapped = a->at.stride[s->lane] != 0;
   const Load *lane = s->swapped ? a : b, *row = s->swapped ? b : a;
   choose_rows(s, lane, row);
+  if (group >= 0 && group == s->lane && s->row >= 0 && s->row_outer < 0) choose_grid(s, row, lane);
   s->pack = group != s->lane && (lane->at.stride[s->lane] != 1 || lane->at.batch[s->lane] >= 0);
   s->reason = s->row < 0 ? "one row: the lanes alone" : s->pack ? "lanes are strided in memory: copied panel by panel" : "lanes are contiguous: nothing copied";
+}
+
+#define UNIT_ROWS 24 /* a multiple of every tile's height */
+
+/* A contraction whose outer axes are few is cut by its rows, of which there are many: a kernel by taps else leaves most threads
+ * idle. 0: the rows do not come in suitable units, or it has others. */
+static uint32_t unit_of_rows(const Stage *s, Extent *all) {
+  if (s->combine != COMBINE_FMA || s->exprs.data[s->before].type == TYPE_BF16 || s->row < 0 || s->lane < 0 || s->row == 0 || s->row == s->lane) return 0;
+  *all = (Extent){1, -1};
+  for (int i = 0; i < s->par; i++)
+    if (s->axes[i].batch >= 0 || (i != s->lane && !mem_mul(all->count, s->axes[i].count, &all->count))) return 0;
+  const int64_t rows = s->axes[s->row].count * (s->row_outer >= 0 ? s->axes[s->row_outer].count : 1);
+  for (uint32_t unit = UNIT_ROWS; unit >= UNIT_ROWS / 4; unit--)
+    if (rows && rows % unit == 0) return unit;
+  return 0;
+}
+
+static void choose_cut(Kernel *k) {
+  const Stage *first = &k->stages.data[0];
+  k->cut = k->block || (k->stages.count == 1 && first->par) ? CUT_FIRST : CUT_NONE;
+  if (k->cut == CUT_NONE) return;
+  k->cut_extent = first->axes[0];
+  const bool plain = first->lane != 0 && first->row != 0 && k->cut_extent.batch < 0 && k->cut_extent.count < CUT_FEW;
+  k->cut_unit = plain ? 1 : first->lane == 0 && (k->cut_extent.batch < 0 || stage_grouped_axis(first) == 0) ? 16 : 4;
+  Extent rows;
+  const uint32_t unit = plain && !k->block ? unit_of_rows(first, &rows) : 0;
+  if (unit) k->cut = CUT_ROWS, k->cut_unit = unit, k->cut_extent = rows;
 }
 
 void strategy_choose(Kernel *k) {
@@ -217,12 +273,7 @@ void strategy_choose(Kernel *k) {
     else s->lane = (int8_t)lane_of_stores(s, k->block);
     if (!s->reason) s->reason = s->lane < 0 ? "scalar" : s->lane >= s->par ? "row in the lanes" : "outputs in the lanes";
   }
-  const Stage *first = &k->stages.data[0];
-  k->cut = k->block || (k->stages.count == 1 && first->par) ? CUT_FIRST : CUT_NONE;
-  if (k->cut == CUT_NONE) return;
-  k->cut_extent = first->axes[0];
-  const bool plain = first->lane != 0 && first->row != 0 && k->cut_extent.batch < 0 && k->cut_extent.count < 16;
-  k->cut_unit = plain ? 1 : first->lane == 0 && (k->cut_extent.batch < 0 || stage_grouped_axis(first) == 0) ? 16 : 4;
+  choose_cut(k);
 }
 
 /* ---- equality ---- */
@@ -239,7 +290,7 @@ static uint64_t hash_stage(uint64_t h, const Stage *s) {
                       (uint64_t)s->order << 32 | (uint64_t)s->acc_type << 40 | (uint64_t)(uint8_t)s->row << 48 |
                       (uint64_t)s->pack << 56 | (uint64_t)s->swapped << 57 | (uint64_t)(s->row_outer + 1) << 58);
   for (int i = 0; i < s->par + s->red; i++) h = hash_mix(hash_mix(h, (uint64_t)s->axes[i].count), (uint64_t)(uint32_t)s->axes[i].batch);
-  h = hash_mix(hash_mix(h, (uint32_t)s->before), (uint32_t)s->before2);
+  h = hash_mix(hash_mix(h, (uint32_t)s->before | (uint64_t)s->chunks << 32), (uint32_t)s->before2);
   for (uint32_t i = 0; i < s->exprs.count; i++) {
     const Expr *e = &s->exprs.data[i];
     uint64_t bits;

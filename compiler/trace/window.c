@@ -268,20 +268,36 @@ static Node sum_windows(Tracer *t, Node padded, bool batched, const Window *w) {
   return build_reduce(t->graph, P_SUM, windows_of(t, padded, batched, w), taps, w->space);
 }
 
-/* The largest of each window along one axis, taken as the sum of what the first of the equals lets through: so the
+/* The largest of each window over its tap axes, taken as the sum of what the first of the equals lets through: so the
  * gradient goes to that one alone. NaN counts as largest. */
-static Node max_windows(Tracer *t, Node x, int64_t axis, const Window *w, uint32_t i) {
+static Node max_of_taps(Tracer *t, Node windows, const int64_t *taps, uint32_t count) {
   Graph *g = t->graph;
-  const Node windows = build_window(g, x, axis, w->out[i], w->size[i], w->stride[i], w->dilation[i]);
   const Shape shape = node_shape(g, windows);
-  const int64_t taps = axis + 1;
-  int64_t kept[GRAPH_MAX_RANK];
-  for (uint32_t k = 0, n = 0; k < node_rank(g, windows); k++)
-    if (k != taps) kept[n++] = k;
-  const Node first = build_reduce(g, P_ARGMAX, windows, &taps, 1);
-  const Node tap = build_broadcast(g, build_iota(g, w->size[i]), shape, &taps);
-  const Node wins = build_binary(g, P_EQ, tap, build_broadcast(g, first, shape, kept));
-  return build_reduce(g, P_SUM, build_select(g, wins, windows, build_like(g, windows, 0)), &taps, 1);
+  const Dims dims = *node_dims(g, windows);
+  Dims sizes = {.rank = count};
+  int64_t kept[GRAPH_MAX_RANK], all = 1;
+  for (uint32_t i = 0; i < count; i++) all *= sizes.dims[i] = dims.dims[taps[i]];
+  for (uint32_t k = 0, n = 0, tap = 0; k < dims.rank; k++) {
+    if (tap < count && taps[tap] == k) tap++;
+    else kept[n++] = k;
+  }
+  const Node first = build_reduce(g, P_ARGMAX, windows, taps, count);
+  const Node number = build_broadcast(g, build_reshape(g, build_iota(g, all), shape_of(g, &sizes)), shape, taps);
+  const Node wins = build_binary(g, P_EQ, number, build_broadcast(g, first, shape, kept));
+  return build_reduce(g, P_SUM, build_select(g, wins, windows, build_like(g, windows, 0)), taps, count);
+}
+
+/* Windows that do not overlap are taken whole, so that each element is read once; the others axis by axis. */
+static Node max_windows(Tracer *t, Node x, bool batched, const Window *w) {
+  int64_t taps[MAX_SPACE];
+  bool overlap = false;
+  for (uint32_t i = 0; i < w->space; i++) taps[i] = 2 * i + 1 + batched, overlap |= w->stride[i] < w->size[i] && w->out[i] > 1;
+  if (!overlap) return max_of_taps(t, windows_of(t, x, batched, w), taps, w->space);
+  for (uint32_t i = w->space; i-- > 0;) {
+    const int64_t axis = i + batched, tap = axis + 1;
+    x = max_of_taps(t, build_window(t->graph, x, axis, w->out[i], w->size[i], w->stride[i], w->dilation[i]), &tap, 1);
+  }
+  return x;
 }
 
 /* Padding does not count: it is -inf. Of equals the first has the whole gradient; NaN comes through. */
@@ -297,8 +313,7 @@ Value builtin_window_max(Tracer *t, Call *c) {
     const Node inside = build_binary(g, P_LT, build_like(g, padded, 0), pad_space(t, ones, &w, NULL));
     padded = build_select(g, inside, padded, build_full(g, value_type(t, x), -INFINITY, node_shape(g, padded)));
   }
-  for (uint32_t i = w.space; i-- > 0;) padded = max_windows(t, padded, i + x.batched, &w, i);
-  return value_tensor(t, padded, x.batched, c->span);
+  return value_tensor(t, max_windows(t, padded, x.batched, &w), x.batched, c->span);
 }
 
 Value builtin_window_sum(Tracer *t, Call *c) {

@@ -45,6 +45,56 @@ static void test_rounds(void **state) {
   }
 }
 
+/* Shares of the rows of all taps, `rows` of them for each, in these units. */
+static void cut_by_rows(Kernel *k, int outer, int rows, uint32_t unit) {
+  k->cut = CUT_ROWS, k->cut_extent = (Extent){(int64_t)outer * rows, -1}, k->cut_unit = unit;
+}
+
+/* dW[k, l, o] = sum over n, i, j of x[n, i + k, j, l] dy[n, i, j, o], larger than the second cache: part by part, and cut by rows. */
+static void test_parts(void **state) {
+  enum { HIGH = 12, WIDE = 16, DEEP = 24, IN = (HIGH + K - 1) * WIDE * DEEP, OUT = HIGH * WIDE * O };
+  static const int batches[] = {0, 1, 5};
+  for (size_t i = 0; i < 6; i++) {
+    Build b;
+    kb_open(&b);
+    b.batch[0] = batches[i / 2];
+    const uint32_t x = kb_buffer(&b, TYPE_F32, 2, BATCH(0), IN), y = kb_buffer(&b, TYPE_F32, 2, BATCH(0), OUT),
+                   w = kb_buffer(&b, TYPE_F32, 1, K * DEEP * O);
+    Kernel *k = kb_kernel(&b, 0, 0);
+    Stage *t = kb_stage(k, 3, 3, K, DEEP, O, BATCH(0), HIGH, WIDE);
+    if (i & 1) cut_by_rows(k, K, DEEP, 8);
+    t->combine = COMBINE_FMA, t->lane = 2, t->row = 1;
+    t->before = kb_load(&b, t, x, kb_affine(0, 6, WIDE * DEEP, 1, 0, IN, WIDE * DEEP, DEEP));
+    t->before2 = kb_load(&b, t, y, kb_affine(0, 6, 0, 0, 1, OUT, WIDE * O, O));
+    const Affine at = kb_affine(0, 6, DEEP * O, O, 1, 0, 0, 0);
+    kb_store(k, t, w, at, kb_prim(t, P_SUB, TYPE_F32, kb_load(&b, t, w, at), kb_acc(t), -1), false);
+    check_tiles(&b, "parts");
+    kb_close(&b);
+  }
+}
+
+/* The same by four chunks of the images, each of whose sums is stored. */
+static void test_chunks(void **state) {
+  static const int batches[] = {0, 1, 8, 21};
+  for (size_t i = 0; i < 8; i++) {
+    Build b;
+    kb_open(&b);
+    b.batch[0] = batches[i / 2];
+    const uint32_t x = kb_buffer(&b, TYPE_F32, 2, BATCH(0), X), y = kb_buffer(&b, TYPE_F32, 2, BATCH(0), Y),
+                   w = kb_buffer(&b, TYPE_F32, 1, 4 * K * K * C * O);
+    Kernel *k = kb_kernel(&b, 0, 0);
+    const int line = (W + K - 1) * C, size = K * K * C * O;
+    Stage *t = kb_stage(k, 4, 3, 4, K, K * C, O, BATCH(0), H, W);
+    if (i & 1) cut_by_rows(k, 4 * K, K * C, 7);
+    t->combine = COMBINE_FMA, t->lane = 3, t->row = 2, t->chunks = 4;
+    t->before = kb_load(&b, t, x, kb_affine(0, 7, 0, line, 1, 0, X, line, C));
+    t->before2 = kb_load(&b, t, y, kb_affine(0, 7, 0, 0, 0, 1, Y, W * O, O));
+    kb_store(k, t, w, kb_affine(0, 7, size, K * C * O, O, 1, 0, 0, 0), kb_acc(t), false);
+    check_tiles(&b, "chunks");
+    kb_close(&b);
+  }
+}
+
 static Affine grouped(Affine at, int axis) {
   for (int i = 0; i < KERNEL_MAX_AXES; i++)
     if (i != axis) at.stride[i] *= EXAMPLE_GROUP;
@@ -57,17 +107,18 @@ static int whole_groups(int batch) { return (batch + EXAMPLE_GROUP - 1) / EXAMPL
 /* The same sum over images in groups, in the lanes. */
 static void test_summed_groups(void **state) {
   static const int batches[] = {0, 1, 16, 37};
-  for (size_t i = 0; i < 4; i++) {
+  for (size_t i = 0; i < 8; i++) {
     Build b;
     kb_open(&b);
-    b.batch[0] = batches[i];
-    const int images = whole_groups(batches[i]);
+    b.batch[0] = batches[i / 2];
+    const int images = whole_groups(batches[i / 2]);
     const uint32_t x = kb_buffer(&b, TYPE_F32, 2, images, X), y = kb_buffer(&b, TYPE_F32, 2, images, Y),
                    w = kb_buffer(&b, TYPE_F32, 1, K * K * C * O);
     Kernel *k = kb_kernel(&b, 0, 0);
     const int line = (W + K - 1) * C;
     Stage *t = kb_stage(k, 4, 3, K, K, C, O, BATCH(0), H, W);
-    t->combine = COMBINE_FMA, t->order = ORDER_GROUPS, t->lane = 4, t->row = i & 1 ? 3 : 1;
+    t->combine = COMBINE_FMA, t->order = ORDER_GROUPS, t->lane = 4, t->row = i & 2 ? 3 : 1;
+    if (i & 1) t->row_outer = t->row == 1 ? 3 : 1, cut_by_rows(k, K * C, K * O, 15); /* a grid */
     t->before = kb_load(&b, t, x, grouped(kb_affine(0, 7, line, C, 1, 0, X, line, C), 4));
     t->before2 = kb_load(&b, t, y, grouped(kb_affine(0, 7, 0, 0, 0, 1, Y, W * O, O), 4));
     kb_store(k, t, w, kb_affine(0, 7, K * C * O, C * O, O, 1, 0, 0, 0), kb_acc(t), false);
@@ -95,7 +146,7 @@ static void test_groups(void **state) {
     const int line = (W + K - 1) * C;
     Stage *t = kb_stage(k, 4, 2, BATCH(0), H, W, O, K, K * C);
     k->cut_unit = 16;
-    t->combine = COMBINE_FMA, t->lane = 0, t->row = 3;
+    t->combine = COMBINE_FMA, t->lane = 0, t->row = 3, t->row_outer = i & 4 ? 2 : -1; /* a grid, or not */
     t->before = kb_load(&b, t, x, grouped(kb_affine(0, 6, X, line, C, 0, line, 1), 0));
     t->before2 = kb_load(&b, t, w, kb_affine(0, 6, 0, 0, 0, 1, K * C * O, O));
     const int32_t relu = kb_prim(t, P_MAX, TYPE_F32, kb_acc(t), kb_const(t, TYPE_F32, 0), -1);
@@ -162,7 +213,8 @@ static void test_maps_of_groups(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounds), cmocka_unit_test(test_summed_groups),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_rounds), cmocka_unit_test(test_parts), cmocka_unit_test(test_chunks),
+                                     cmocka_unit_test(test_summed_groups),
                                      cmocka_unit_test(test_groups), cmocka_unit_test(test_taps_outside),
                                      cmocka_unit_test(test_maps_of_groups)};
   return cmocka_run_group_tests(tests, NULL, NULL);

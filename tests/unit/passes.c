@@ -11,6 +11,14 @@ typedef struct {
   const char *pass, *in, *out; /* after this pass alone */
 } Case;
 
+#define WINDOWS                                                                                                       \
+  "argmax t {2} : i32 [batch, 2] | iota : i32 [3] | broadcast $2 {2} : i32 [batch, 2, 3] |"                            \
+  "broadcast $1 {0, 1} : i32 [batch, 2, 3] | eq $3 $4 : bool [batch, 2, 3] | sum t {2} : f32 [batch, 2] |"             \
+  "broadcast $6 {0, 1} : f32 [batch, 2, 3] | const 0 : f32 [] | broadcast $8 : f32 [batch, 2, 3] |"                     \
+  "select $5 $7 $9 : f32 [batch, 2, 3] | "
+
+#define FIRST "eq(broadcast{2}(iota), broadcast{0 1}(argmax{2}(t)))"
+
 static const Case cases[] = {
     {"simplify", "mark x {0} | exp $1 | exp x | add $2 $3", "mul(exp(x), 2)"},
     {"simplify", "neg x | neg $1 | exp y | exp $2", "exp(x)"},
@@ -65,6 +73,10 @@ static const Case cases[] = {
     {"bf16", "reshape x : f32 [batch, 2, 2] | contract $1 $1 {0, 3, 0, 1, 2, 0, 1, 2} : f32 []",
      "contract{0 3 0 1 2 0 1 2}(reshape[batch, 2, 2](cast_bf16(x)), reshape[batch, 2, 2](cast_bf16(x)))"},
     {"bf16", "mul x y | sum $1 {0} : f32 [4]", "sum{0}(mul(x, y))"},
+    /* windows of three taps: the largest lets v through, v being the sum of each */
+    {"pooled", WINDOWS "sum $10 {1, 2} : f32 [batch]", "sum{1 2}(t)"},
+    {"pooled", WINDOWS "sum $10 {1} : f32 [batch, 3]", "sum{1}(select(" FIRST ", broadcast{0 1}(sum{2}(t)), 0))"},
+    {"pooled", WINDOWS "lt $9 t : bool [batch, 2, 3] | select $11 $10 $9 : f32 [batch, 2, 3]", "select(" FIRST ", broadcast{0 1}(select(lt(0, sum{2}(select(" FIRST ", t, 0))), sum{2}(t), 0)), 0)"},
     {"dead", "exp y | neg x", "neg(x)"},
 };
 

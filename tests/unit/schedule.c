@@ -339,6 +339,47 @@ static void test_rows_of_a_round(void **state) {
   session_free(&s);
 }
 
+static bool has_chunks(const Schedule *s) {
+  for (uint32_t i = 0; i < s->kernels.count; i++)
+    if (s->kernels.data[i].stages.data[0].chunks) return true;
+  return false;
+}
+
+/* h = tanh x lies inside the zeros that its convolution by w wants around it; w's gradient is summed by chunks of the batch,
+ * and two sums over places in one pass. */
+static void test_padded_images(void **state) {
+  Session s = {0};
+  Graph *g = graph_new(&s, TYPE_F64);
+  const Node x = build_slot(g, mg_slot(g, SLOT_INPUT, "x", TYPE_F64, shape_of(g, &(Dims){4, {DIM_BATCH, 6, 5, 16}})));
+  const uint32_t slot = mg_slot(g, SLOT_PARAM, "w", TYPE_F64, shape_of(g, &(Dims){4, {3, 3, 16, 16}}));
+  const Node w = build_slot(g, slot), h = build_unary(g, P_TANH, x);
+  const Node padded = build_pad(g, h, (const int64_t[]){0, 0, 0, 1, 1, 0, 2, 0, 0, 0, 0, 0});
+  const Node windows = build_window(g, build_window(g, padded, 1, 6, 3, 1, 1), 3, 5, 3, 1, 1);
+  const Node y = build_contract(g, windows, w, 0, NULL, NULL, 3, (const int64_t[]){2, 4, 5}, (const int64_t[]){0, 1, 2});
+  const Node z = build_add(g, y, h);
+  const Node dw = build_contract(g, windows, z, 0, NULL, NULL, 3, (const int64_t[]){0, 1, 3}, (const int64_t[]){0, 1, 2});
+  const int64_t places[] = {1, 2};
+  graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "z", .node = z});
+  graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "sum", .node = build_reduce(g, P_SUM, z, places, 2)});
+  graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "product", .node = build_reduce(g, P_SUM, build_mul(g, z, h), places, 2)});
+  graph_add_output(g, (Output){.kind = OUT_SLOT, .node = build_sub(g, w, dw), .slot = slot});
+  double **slots = make_slots(g, 6, 2);
+  snprintf(failing, sizeof failing, "padded images");
+  for (int64_t batch = 1; batch <= 6; batch += 5) {
+    const InterpInput input = {.slots = (const double *const *)slots, .batch = {batch}};
+    check_graph(g, &input, 1e-12, 0);
+  }
+  Graph *lowered = schedule_lower(g);
+  Schedule *schedule = schedule_graph(&s, lowered, &machine);
+  assert_false(has_launch(schedule, "copy"));
+  assert_true(has_chunks(schedule));
+  assert_int_equal(schedule->launches.count, 5); /* h with its border; y; both sums; the chunks of dw; w */
+  schedule_free(schedule);
+  free_slots(g, slots);
+  graph_free(lowered), graph_free(g);
+  session_free(&s);
+}
+
 static void test_random_graphs(void **state) {
   const char *only = getenv("SEED");
   const uint64_t most = getenv("GRADC_LONG") ? 20000 : 400;
@@ -361,7 +402,7 @@ static void test_random_graphs(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_momentum_step), cmocka_unit_test(test_adam_step), cmocka_unit_test(test_extents_of_one),
-                                     cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_shared_rows), cmocka_unit_test(test_parts_of_a_round), cmocka_unit_test(test_turned_weights),
+                                     cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_shared_rows), cmocka_unit_test(test_padded_images), cmocka_unit_test(test_parts_of_a_round), cmocka_unit_test(test_turned_weights),
                                      cmocka_unit_test(test_kept_derivative), cmocka_unit_test(test_results_in_place), cmocka_unit_test(test_rows_of_a_round), cmocka_unit_test(test_random_graphs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
