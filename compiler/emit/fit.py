@@ -114,6 +114,9 @@ def main():
     lo, hi = sqrt(half) - 1, sqrt(mpf(2)) - 1
     third = series(lambda x: (log(1 + x) - x + x**2 / 2) / x**3, mpf(1) / 3)
     fit("log32", third, lambda x: x**2 + mpf(10) ** -6, 9, lo, hi, round32)
+    print("/* log(1 + x) = x + x^2 q(x) */")
+    second = series(lambda x: (log(1 + x) - x) / x**2, -half)
+    fit("softplus32", second, lambda x: x**2 / log(1 + x) if x else tiny, 9, 0, 1, round32)
     print("/* log((1 + s) / (1 - s)) = 2 s + s^3 p(s^2) */")
     at = lambda t: (log((1 + sqrt(t)) / (1 - sqrt(t))) / sqrt(t) - 2) / t
     top = (hi / (2 + hi)) ** 2 * mpf("1.001")

@@ -41,10 +41,12 @@ V emit_sigmoid(Emit *e, V x) {
   return e_select(e, lt(e, x, 0), y, f_sub(e, f_const(e, x, 1), y));
 }
 
-/* log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)): nothing overflows. */
+/* log(1 + exp(x)) = max(x, 0) + log1p(t), t = exp(-|x|) in [0, 1]: nothing overflows, and f32 has a polynomial for all t. */
 V emit_softplus(Emit *e, V x) {
-  V positive = e_select(e, gt(e, x, 0), x, f_const(e, x, 0));
-  return f_add(e, positive, emit_log1p(e, emit_exp(e, f_neg(e, e_abs(e, x)))));
+  V positive = e_select(e, gt(e, x, 0), x, f_const(e, x, 0)), t = emit_exp(e, f_neg(e, e_abs(e, x)));
+  if (!part_is_single(e, x)) return f_add(e, positive, emit_log1p(e, t));
+  V q = part_horner(e, t, c_softplus32, PART_COUNT(c_softplus32));
+  return f_add(e, positive, e_fma(e, f_mul(e, t, t), q, t));
 }
 
 V emit_sinh(Emit *e, V x) {

@@ -19,6 +19,12 @@ static const double c_log32[] = {
   0x1.555546p-2, -0x1.ffffeep-3, 0x1.99a542p-3, -0x1.5562e2p-3, 0x1.233334p-3, -0x1.fb4166p-4, 0x1.e63d6ep-4,
   -0x1.e2dd0ap-4, 0x1.1b60c8p-4};
 
+/* log(1 + x) = x + x^2 q(x) */
+/* on [0.0, 1.0]: 5.1e-9 exact, 5.3e-9 rounded */
+static const double c_softplus32[] = {
+  -0x1.ffffd2p-2, 0x1.554dd0p-2, -0x1.ff23e6p-3, 0x1.934b54p-3, -0x1.3a435ep-3, 0x1.b4ae08p-4, -0x1.d6b08cp-5,
+  0x1.4917cep-6, -0x1.af49cep-9};
+
 /* log((1 + s) / (1 - s)) = 2 s + s^3 p(s^2) */
 /* on [0.0, 0.02947]: 2.5e-18 exact, 2.5e-18 rounded */
 static const double c_log64[] = {
