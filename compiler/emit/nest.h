@@ -82,7 +82,9 @@ typedef struct Nest {
   bool whole;               /* … and all of it: lanes past the last may be computed too */
   V red_from, red_to;       /* the part of the first red axis that is meant, NULL: all */
   struct Nest *rest;        /* a nest of equal axes that reduces what is left, or NULL */
-  V sums;                   /* where the sums of other parts of the first red axis lie: [row][vectors]; or NULL */
+  V sums;                   /* where sums are left, between parts or for a pass behind all: [row][sum_width]; or NULL */
+  int64_t sum_width;        /* elements */
+  bool deferred;            /* sums are left always: what is behind them is another pass */
   V first_part, last_part;  /* whether they begin, and end, in this part */
   int panel;                /* an operand that has all lanes of a vector always; or -1 */
   unsigned small, wide;     /* axes of up to `small` vectors are written out; longer ones go by `wide` vectors */
@@ -232,6 +234,8 @@ typedef struct TileShape {
   int64_t depth;                  /* points of the red axes in a panel */
   int64_t panels;                 /* of the lane operand at once */
   int64_t block;                  /* tiles of rows at once */
+  int64_t defer;                  /* rows whose sums are all left, and what is behind them then computed row by row; or 0 */
+  int64_t width;                  /* elements of a row of sums that are left; 0: as wide as a tile */
   int64_t panel_bytes, row_bytes, sum_bytes; /* of scratch: first the panels, then the rows, then the sums left */
 } TileShape;
 bool shape_fits(const Kernel *k, const Stage *s);

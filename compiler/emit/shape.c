@@ -143,6 +143,8 @@ int32_t shape_lane_operand(const Stage *s) {
 #define PART_LONG 512
 #define SUM_BYTES (1 << 20)     /* of sums left between parts */
 #define FEW_POINTS 64           /* of a part: its sums come and go once each */
+#define STATE_BYTES (1 << 20)   /* of an optimiser for one parameter: the second cache */
+#define DEFER_ROWS 64           /* about so many rows of it at once */
 #define GROUP_DEPTH 16          /* places of an example at least: sums come and go with each group */
 
 /* Does it pay to lay out an operand that could be read in place? A narrow tile reads one line of memory a row of it;
@@ -349,6 +351,37 @@ static uint32_t shared_axes(const TileShape *shape, const Kernel *k, const Stage
   return axes & ~expr_axes(s, shape->packed);
 }
 
+/* Bytes that are both read and written behind the sum: an optimiser's state. 0 where that is not all of the output, or
+ * more. */
+static int64_t state_bytes(const Kernel *k, const Stage *s) {
+  const int64_t count = s->axes[0].count * s->axes[1].count;
+  int64_t bytes = 0;
+  for (uint32_t i = 0; i < s->stores.count; i++) {
+    const Store *t = &s->stores.data[i];
+    if (t->gather || t->at.stride[s->lane] != 1) return 0;
+    for (uint32_t l = 0; l < s->loads.count; l++)
+      if (s->loads.data[l].operand == t->operand) {
+        bytes += count * (k->operand_type[t->operand] == TYPE_F64 ? 8 : 4);
+        break;
+      }
+  }
+  return bytes;
+}
+
+/* A state too large for the second cache is gone through in the order of memory: the sums of some whole rows are left in
+ * scratch, and what is behind them is computed for these rows together. Tile by tile each row's piece would be a page away
+ * from the next. */
+static void choose_defer(TileShape *shape, const Kernel *k, const Stage *s, unsigned lanes) {
+  if (k->block || s->pairs || s->chunks || shape->packed >= 0 || shape->grid || shape->outside || s->par != 2 || s->row != 0 || s->lane != 1 || s->order != ORDER_SEQUENCE) return;
+  if (s->axes[0].batch >= 0 || s->axes[1].batch >= 0 || state_bytes(k, s) < STATE_BYTES) return;
+  shape->defer = (DEFER_ROWS + shape->rows - 1) / shape->rows * shape->rows;
+  shape->width = (s->axes[1].count + lanes - 1) / lanes * lanes;
+  const int64_t most = SUM_BYTES / (shape->width * element_bytes(s, s->before)) - 2 * (int64_t)shape->rows;
+  if (shape->defer > most) shape->defer = most / shape->rows * shape->rows;
+  if (shape->defer < shape->rows) shape->defer = shape->width = 0;
+  else shape->sum_bytes = (shape->defer + 2 * (int64_t)shape->rows) * shape->width * element_bytes(s, s->before);
+}
+
 TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s) {
   static const unsigned most[] = {16, 16, 12, 8, 6}; /* more rows gain nothing, and lose where the panel is far */
   const unsigned lanes = stage_lanes(k, s), registers = registers_of(t, k, s);
@@ -380,6 +413,7 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
   if (!shape.grid) balance_rows(&shape, k, s, o->tile_rows != 0);
   choose_group_parts(&shape, k, s, lanes);
   if (stage_grouped_axis(s) < 0 && !shape.parts) choose_near_parts(&shape, k, s, lanes);
+  choose_defer(&shape, k, s, lanes);
   if (shape.packed_rows >= 0)
     shape.row_bytes = shape.depth * shape.rows * shape.block * element_bytes(s, shape.packed_rows);
   return shape;

@@ -160,9 +160,10 @@ static void store_rows(Nest *n) {
   }
 }
 
-/* Where number i of a tile's accumulators is left: [row][vector]. */
+/* Where number i of a tile's accumulators, [row][vector], is left. */
 static V sums_at(Nest *n, V acc, unsigned i) {
-  return e_gep(n->e, LLVMTypeOf(acc), n->sums, e_i64(n->e, i));
+  const int64_t at = i / n->vectors * n->sum_width + i % n->vectors * n->lanes;
+  return e_gep(n->e, e_scalar(LLVMTypeOf(acc)), n->sums, e_i64(n->e, at));
 }
 
 /* The sums go on from an earlier part of the first red axis: in the same order as without parts. */
@@ -186,6 +187,10 @@ static void take_sums(Nest *n, V *acc, unsigned count) {
 /* In all parts but the last that is all: the function ends. */
 static void leave_sums(Nest *n, const V *acc, unsigned count) {
   Emit *e = n->e;
+  if (n->deferred) {
+    for (unsigned i = 0; i < count; i++) e_store(e, acc[i], sums_at(n, acc[i], i), 4);
+    return;
+  }
   LLVMBasicBlockRef leave = LLVMAppendBasicBlockInContext(e->cx, e->function, "leave");
   LLVMBasicBlockRef finish = LLVMAppendBasicBlockInContext(e->cx, e->function, "finish");
   LLVMBuildCondBr(e->b, n->last_part, finish, leave);
@@ -200,7 +205,7 @@ static void reduce_all(Nest *n) {
   Carry carry = {acc, combine_count(n)};
   if (carry.count > 64) DIAG_BUG(n->u->schedule->session, ((Span){0}), "a tile of %u accumulators", carry.count);
   combine_start(n, acc);
-  if (n->sums) take_sums(n, acc, carry.count);
+  if (n->first_part) take_sums(n, acc, carry.count);
   reduce(n, &carry, (void *)(uintptr_t)n->stage->par);
   if (n->rest) reduce(n->rest, &carry, (void *)(uintptr_t)n->stage->par);
   if (n->sums) leave_sums(n, acc, carry.count);
@@ -226,6 +231,7 @@ void stage_point(Nest *n) {
   const Stage *s = n->stage;
   const bool reduces = s->combine != COMBINE_NONE;
   if (reduces) reduce_all(n);
+  if (n->deferred) return;
   nest_open(n, reduces ? AXIS_ACC : AXIS_NONE, NULL, false);
   store_rows(n);
   if (n->result && s->par == n->kernel->block) keep_results(n);

@@ -80,8 +80,8 @@ static unsigned tile_params(Tile *t, LLVMTypeRef *types, V *args, const TileCall
   if (t->shape.parts) {
     types[count] = e->i64, args[count++] = c->from;
     types[count] = e->i64, args[count++] = c->to;
-    types[count] = e->ptr, args[count++] = c->sums ? c->sums : none;
   }
+  if (t->shape.sum_bytes) types[count] = e->ptr, args[count++] = c->sums ? c->sums : none;
   for (uint32_t i = 0; i < t->given_count; i++) {
     V x = expr_value(n, t->given[i], 0, 0, false);
     if (LLVMIsConstant(x)) continue;
@@ -151,7 +151,8 @@ static Params read_params(const Tile *t, const Variant *v, V f) {
   if (v->dynamic) p.lanes = LLVMGetParam(f, at++);
   if (t->shape.packed >= 0) p.panel = LLVMGetParam(f, at++);
   if (t->shape.packed_rows >= 0) p.row_panel = LLVMGetParam(f, at++);
-  if (t->shape.parts) p.from = LLVMGetParam(f, at++), p.to = LLVMGetParam(f, at++), p.sums = LLVMGetParam(f, at++);
+  if (t->shape.parts) p.from = LLVMGetParam(f, at++), p.to = LLVMGetParam(f, at++);
+  if (t->shape.sum_bytes) p.sums = LLVMGetParam(f, at++);
   p.given = at;
   return p;
 }
@@ -226,7 +227,7 @@ static void take_part(Nest *in, const Params *p) {
   Emit *e = in->e;
   V first, end;
   nest_summed(in, &first, &end);
-  in->red_from = p->from, in->red_to = p->to, in->sums = p->sums;
+  in->red_from = p->from, in->red_to = p->to;
   in->first_part = LLVMBuildICmp(e->b, LLVMIntEQ, p->from, first, "");
   in->last_part = LLVMBuildICmp(e->b, LLVMIntSGE, p->to, end, "");
 }
@@ -288,9 +289,53 @@ static void tile_body(const Tile *t, const Variant *v) {
     rest.red_from = in.red_to, rest.red_to = nest_extent(&rest, rest.stage->axes[rest.stage->par]);
     in.rest = &rest;
   }
-  if (p.sums) take_part(&in, &p);
-  ask_ahead(&in);
+  in.sums = p.sums, in.sum_width = t->shape.width ? t->shape.width : (int64_t)v->vectors * t->n->lanes;
+  in.deferred = t->shape.defer != 0;
+  if (t->shape.parts) take_part(&in, &p);
+  if (!in.deferred) ask_ahead(&in);
   stage_point(&in);
+}
+
+/* The body of the function that computes what is behind the sums, of `count` rows, row by row over all columns. */
+static void finish_body(const Tile *t) {
+  Emit *e = t->n->e;
+  Kernel kernel = *t->n->kernel;
+  Stage stage = *t->n->stage;
+  Nest in;
+  Params p = read_params(t, &(Variant){.vectors = 1}, e->function);
+  Affine at = {.offset = 0};
+  memset(at.batch, -1, sizeof at.batch);
+  at.stride[stage.row] = t->shape.width, at.stride[stage.lane] = 1;
+  kernel.cut = CUT_FIRST, stage.combine = COMBINE_NONE, stage.red = 0;
+  for (uint32_t i = 0; i < stage.exprs.count; i++) {
+    if (stage.exprs.data[i].kind != X_ACC) continue;
+    const uint16_t sums = replace_operand(&t->n->u->arena, &kernel, &stage, (int32_t)i, &at);
+    V first = i64_mul(e, p.index[stage.row], t->shape.width);
+    p.operand[sums] = e_gep(e, expr_type(e, stage.acc_type), p.sums, LLVMBuildNeg(e->b, first, ""));
+  }
+  nest_init(&in, t->n->u, &kernel, &stage, LLVMGetParam(e->function, 0), p.operand, NULL);
+  in.in_tile = true, in.distinct = t->n->distinct;
+  in.from = p.index[stage.row], in.to = i64_add(e, in.from, p.count);
+  take_given(t, &in, e->function, p.given);
+  stage_wants(&in);
+  stage_emit(&in);
+}
+
+void tile_finish(Tile *t, V row, V rows, V sums) {
+  Nest *n = t->n;
+  LLVMTypeRef types[TILE_MAX_PARAMS];
+  V args[TILE_MAX_PARAMS];
+  char name[40];
+  n->vectors = 1;
+  memset(n->mask, 0, sizeof n->mask);
+  nest_open(n, (unsigned)n->stage->lane, e_i64(n->e, 0), false);
+  const TileCall call = {.row = row, .rows = rows, .from = e_i64(n->e, 0), .to = e_i64(n->e, 0), .sums = sums};
+  const unsigned count = tile_params(t, types, args, &call);
+  nest_close(n);
+  snprintf(name, sizeof name, "finish%u", n->u->functions++);
+  const Aside aside = aside_begin(n->e, name, types, count, n->distinct);
+  finish_body(t);
+  call_function(n->e, aside_end(n->e, aside), args, count);
 }
 
 /* The body of the function that lays out a panel by evaluation. */

@@ -37,6 +37,8 @@ typedef struct {
 
 Tile tile_open(Nest *n);
 void tile_call(Tile *t, const TileCall *call);
+/* Computes what is behind the sums of `rows` rows from `row` on, left at `sums`. */
+void tile_finish(Tile *t, V row, V rows, V sums);
 /* Fills the lane operand's panel of the open lane chunk. */
 void tile_fill(Tile *t, V panel, V from, V to);
 /* Lays out the row operand for `rows` rows from `row` on: [tile][k][rows of a tile]. `from`, `to`: as of a call. */

@@ -65,9 +65,13 @@ static V outer_number(const Nest *n) {
 static V sums_at(const Columns *c, V number, V row) {
   const Tile *t = c->t;
   Emit *e = t->n->e;
-  if (!t->shape.parts) return NULL;
+  if (!t->shape.sum_bytes) return NULL;
   LLVMTypeRef type = expr_type(e, t->n->stage->acc_type);
   V sums = e_gep(e, e->i8, t->n->scratch, e_i64(e, t->shape.panel_bytes + t->shape.row_bytes));
+  if (t->shape.defer) {
+    V first = i64_mul(e, LLVMBuildSub(e->b, row, t->rows_from, ""), t->shape.width);
+    return e_gep(e, type, sums, i64_add(e, first, t->n->index[t->n->stage->lane]));
+  }
   if (t->from) { /* of all outer axes and columns, vector by vector */
     V vector = LLVMBuildUDiv(e->b, c->first, e_i64(e, t->n->lanes), "");
     vector = i64_add(e, vector, i64_mul(e, outer_number(t->n), shape_all_vectors(t->n->stage, t->n->lanes)));
@@ -361,11 +365,29 @@ static void all_chunks(Tile *t) {
   e_loop_end(e, &l, NULL);
 }
 
+/* Block by block of rows: all sums, then what is behind them. */
+static void deferred_rows(Tile *t) {
+  Nest *n = t->n;
+  Emit *e = n->e;
+  Carry none = {NULL, 0};
+  Loop l;
+  const Range r = rows_of(t);
+  V step = e_i64(e, t->shape.defer);
+  e_loop_begin(e, &l, r.from, r.to, step, NULL, 0, r.some);
+  t->rows_from = l.i, t->rows_to = i64_min(e, i64_add(e, l.i, step), r.to);
+  outer_axes(n, &none, t);
+  V sums = e_gep(e, e->i8, n->scratch, e_i64(e, t->shape.panel_bytes + t->shape.row_bytes));
+  tile_finish(t, l.i, LLVMBuildSub(e->b, t->rows_to, l.i, ""), sums);
+  e_loop_end(e, &l, NULL);
+}
+
 void tile_emit(Nest *n) {
   Tile t = tile_open(n);
   t.cut_from = n->from, t.cut_to = n->to;
   if (n->stage->chunks && n->kernel->cut != CUT_NONE)
     all_chunks(&t);
+  else if (t.shape.defer)
+    deferred_rows(&t);
   else
     all_parts(&t);
 }

@@ -100,6 +100,13 @@ static void test_pairs(void **state) {
   check_product((Product){100, 300, 258, 0, 't', TYPE_BF16, true, 4});
 }
 
+/* A state beyond the second cache: sums of whole rows are left, and the update goes through them in the order of memory. */
+static void test_large_state(void **state) {
+  check_product((Product){267, 517, BATCH(0), 7, 't', TYPE_F32, true, 4});
+  check_product((Product){264, 512, 6, 0, 'n', TYPE_F32, true, 8});
+  check_product((Product){150, 517, BATCH(0), 0, 't', TYPE_F64, true, 1});
+}
+
 static void test_batches(void **state) {
   check_product((Product){BATCH(0), 20, 6, 11, 'n', TYPE_F32, false, 4});
   check_product((Product){BATCH(0), 20, 6, 11, 'T', TYPE_F32, false, 4});
@@ -307,6 +314,7 @@ static void test_other_processor(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_products),  cmocka_unit_test(test_pairs), cmocka_unit_test(test_batches),
+                                     cmocka_unit_test(test_large_state),
                                      cmocka_unit_test(test_blocks),    cmocka_unit_test(test_many_axes),
                                      cmocka_unit_test(test_in_block), cmocka_unit_test(test_window),
                                      cmocka_unit_test(test_rows_of_two_axes), cmocka_unit_test(test_computed_operand),
