@@ -1,6 +1,7 @@
 /* rng.h: counter-based random numbers, Philox-4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
  * 2011). Emitted code draws from the same function with the same layout of counter and key:
- *   counter = {element low, element high, draw (the step) low 32 bits, site},  key = {seed low, seed high}.
+ *   counter = {number low, number high, draw (the step) low 32 bits, site},  key = {seed low, seed high},
+ * a number standing for one element or four (RANDOM in compiler/graph/prims.def).
  * What a draw is depends on these numbers alone, so it can be made anew anywhere, in any order. */
 #ifndef GRADC_RNG_H
 #define GRADC_RNG_H

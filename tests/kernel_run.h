@@ -60,13 +60,14 @@ static double kr_load(const KernelPoint *p, const Load *l) {
 
 static double kr_random(const KernelPoint *p, const Expr *e) {
   const uint64_t element = (uint64_t)kr_affine(p, &e->affine);
-  const uint32_t counter[4] = {(uint32_t)element, (uint32_t)(element >> 32), (uint32_t)p->run->draw, (uint32_t)e->b};
+  const bool wide = e->type == TYPE_F64, four = e->a == 0 && !wide;
+  const uint64_t c = four ? element / 64 * 16 + element % 16 : element;
+  const uint32_t counter[4] = {(uint32_t)c, (uint32_t)(c >> 32), (uint32_t)p->run->draw, (uint32_t)e->b};
   const uint32_t key[2] = {(uint32_t)p->run->seed, (uint32_t)(p->run->seed >> 32)};
   uint32_t w[4];
   gradc_philox(counter, key, w);
   const double u53 = (double)((((uint64_t)w[0] << 32) | w[1]) >> 11), v53 = (double)((((uint64_t)w[2] << 32) | w[3]) >> 11);
-  const bool wide = e->type == TYPE_F64;
-  if (e->a == 0) return wide ? u53 * 0x1p-53 : (w[0] >> 8) * 0x1p-24;
+  if (e->a == 0) return wide ? u53 * 0x1p-53 : (w[element / 16 % 4] >> 8) * 0x1p-24;
   const double u = wide ? (u53 + 1) * 0x1p-53 : ((w[0] >> 8) + 1) * 0x1p-24, v = wide ? v53 * 0x1p-53 : (w[1] >> 8) * 0x1p-24;
   return sqrt(-2 * log(u)) * cos(2 * 3.14159265358979323846 * v);
 }

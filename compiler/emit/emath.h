@@ -26,7 +26,7 @@ V emit_shared(Emit *e, const char *name, V (*f)(Emit *, V), V x);
 
 /* Philox-4x32-10 in lanes: four words for each counter lane. counter: i32 lanes [4]; key: i32 scalars or lanes [2]. */
 void emit_philox(Emit *e, const V counter[4], const V key[2], V words[4]);
-/* From i32 lanes: uniform in [0, 1): the top 24 bits (f32) of a, or the top 53 of (a, b) (f64). */
+/* From i32 lanes: uniform in [0, 1): the top 24 bits of a (f32; b is not read), or the top 53 of (a, b) (f64). */
 V emit_uniform(Emit *e, LLVMTypeRef type, V a, V b);
 /* Standard normal by Box and Muller: sqrt(-2 log u) cos(2 pi v), u in (0, 1] from (a, b), v from (c, d). */
 V emit_normal(Emit *e, LLVMTypeRef type, V a, V b, V c, V d);
@@ -34,5 +34,7 @@ V emit_normal(Emit *e, LLVMTypeRef type, V a, V b, V c, V d);
 /* Random numbers of `type` for element numbers (i64 lanes) of a site (i32): a call of a function that the module has once. draw:
  * i32; seed: i64. */
 V emit_random(Emit *e, bool normal, LLVMTypeRef type, V element, V draw, V site, V seed);
+/* 64 uniform f32 at once, as four vectors of 16: of the elements from number `element` (i64, a multiple of 64) on. */
+void emit_uniform4(Emit *e, V element, V draw, V site, V seed, V out[4]);
 
 #endif

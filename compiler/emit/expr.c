@@ -40,14 +40,36 @@ static V eval_index(Nest *n, int32_t expr, const Expr *x, unsigned row, unsigned
   return lanes ? lane_numbers(n, first, &x->affine) : first;
 }
 
+bool expr_draws_four(const Nest *n, const Expr *x) {
+  const Affine *at = &x->affine;
+  if (x->kind != X_RANDOM || x->a || x->type != TYPE_F32 || n->e->small || n->lanes != 16) return false;
+  if (n->lane < n->kernel->block || n->lane >= n->stage->par || (n->lane == 0 && n->kernel->cut == CUT_FIRST)) return false;
+  if (at->grouped || at->offset % 64 || at->stride[n->lane] != 1 || at->batch[n->lane] >= 0) return false;
+  for (int i = 0; i < KERNEL_MAX_AXES; i++)
+    if (i != n->lane && at->stride[i] % 64) return false;
+  return true;
+}
+
+/* The tile's vectors of one row begin at a multiple of 64 elements: one call for all. */
+static bool draw_four(Nest *n, int32_t expr, const Expr *x, unsigned row, V draw, V seed) {
+  int64_t at;
+  V four[4];
+  if (n->vectors > 4 || !expr_draws_four(n, x)) return false;
+  if (i64_known(n->index[n->lane], &at) ? at % 64 != 0 : n->vectors < 4 || !n->fours) return false;
+  emit_uniform4(n->e, nest_spot(n, n->expr_spot[expr], row, 0), draw, e_int(n->e, n->e->i32, x->b), seed, four);
+  for (unsigned v = 0; v < n->vectors; v++) n->cells[expr].value[nest_part(n, n->cells[expr].deps, row, v)] = four[v];
+  return true;
+}
+
 static V eval_random(Nest *n, int32_t expr, const Expr *x, unsigned row, unsigned vector, bool lanes) {
   Emit *e = n->e;
+  V draw = frame_field(n, e->i32, offsetof(GradcFrame, draw)), seed = frame_field(n, e->i64, offsetof(GradcFrame, seed));
+  if (lanes && draw_four(n, expr, x, row, draw, seed)) return n->cells[expr].value[nest_part(n, n->cells[expr].deps, row, vector)];
   const unsigned count = lanes ? n->lanes : 1;
   V element = nest_spot(n, n->expr_spot[expr], row, vector);
   if (lanes) element = lane_numbers(n, element, &x->affine);
   LLVMTypeRef out = e_vector(e, expr_type(e, x->type), count);
-  return emit_random(e, x->a != 0, out, element, frame_field(n, e->i32, offsetof(GradcFrame, draw)),
-                     e_int(e, e->i32, x->b), frame_field(n, e->i64, offsetof(GradcFrame, seed)));
+  return emit_random(e, x->a != 0, out, element, draw, e_int(e, e->i32, x->b), seed);
 }
 
 static V eval_prim(Nest *n, const Expr *x, unsigned row, unsigned vector, bool lanes) {

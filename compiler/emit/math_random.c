@@ -73,17 +73,36 @@ V emit_normal(Emit *e, LLVMTypeRef type, V a, V b, V c, V d) {
   return f_mul(e, e_sqrt(e, f_mulc(e, emit_log(e, u), -2)), cos_of_turns(e, v));
 }
 
-/* Element numbers (i64 lanes) to random numbers: the layout of counter and key is that of runtime/rng.h, the law that of
- * graph/prims.def. A function of its own, one a module, kind and type. */
-static V random_body(Emit *e, bool normal, LLVMTypeRef type, V element, V draw, V site, V seed) {
-  const unsigned lanes = e_lanes(type);
+/* Counter numbers (i64 lanes) to words: the layout of counter and key is that of runtime/rng.h. */
+static void words_of(Emit *e, V number, unsigned lanes, V draw, V site, V seed, V words[4]) {
   LLVMTypeRef word = e_vector(e, e->i32, lanes);
-  V high = LLVMBuildLShr(e->b, element, e_int(e, LLVMTypeOf(element), 32), ""), words[4];
-  V counter[] = {LLVMBuildTrunc(e->b, element, word, ""), LLVMBuildTrunc(e->b, high, word, ""), e_splat(e, draw, lanes), e_splat(e, site, lanes)};
+  V high = i_shr(e, number, 32);
+  V counter[] = {LLVMBuildTrunc(e->b, number, word, ""), LLVMBuildTrunc(e->b, high, word, ""), e_splat(e, draw, lanes), e_splat(e, site, lanes)};
   V key[] = {LLVMBuildTrunc(e->b, seed, e->i32, ""), LLVMBuildTrunc(e->b, LLVMBuildLShr(e->b, seed, e_i64(e, 32), ""), e->i32, "")};
   emit_philox(e, counter, key, words);
-  if (!normal) return emit_uniform(e, type, words[0], words[1]);
+}
+
+/* One word an element: whichever it is for each lane. */
+static V uniform_of_word(Emit *e, LLVMTypeRef type, V element, V draw, V site, V seed) {
+  V words[4], bit[2];
+  V number = LLVMBuildOr(e->b, i_shl(e, i_shr(e, element, 6), 4), i_andc(e, element, 15), "");
+  words_of(e, number, e_lanes(type), draw, site, seed, words);
+  for (int i = 0; i < 2; i++) {
+    V at = i_andc(e, element, 16 << i);
+    bit[i] = LLVMBuildICmp(e->b, LLVMIntNE, at, i_const(e, at, 0), "");
+  }
+  V first = e_select(e, bit[0], words[1], words[0]), second = e_select(e, bit[0], words[3], words[2]);
+  return emit_uniform(e, type, e_select(e, bit[1], second, first), NULL);
+}
+
+/* Element numbers (i64 lanes) to random numbers: the law is that of graph/prims.def. A function of its own, one a module,
+ * kind and type. */
+static V random_body(Emit *e, bool normal, LLVMTypeRef type, V element, V draw, V site, V seed) {
+  V words[4];
   const bool narrow = e_scalar(type) == e->f32; /* one word a number */
+  if (!normal && narrow) return uniform_of_word(e, type, element, draw, site, seed);
+  words_of(e, element, e_lanes(type), draw, site, seed, words);
+  if (!normal) return emit_uniform(e, type, words[0], words[1]);
   return narrow ? emit_normal(e, type, words[0], words[0], words[1], words[1]) : emit_normal(e, type, words[0], words[1], words[2], words[3]);
 }
 
@@ -120,4 +139,29 @@ V emit_random(Emit *e, bool normal, LLVMTypeRef type, V element, V draw, V site,
     LLVMPositionBuilderAtEnd(e->b, at);
   }
   return LLVMBuildCall2(e->b, LLVMGlobalGetValueType(callee), callee, args, 4, "");
+}
+
+/* uniform4(element, draw, site, seed): {four vectors} */
+static V uniform4_function(Emit *e, LLVMTypeRef result) {
+  V function = e->function, lanes[16], words[4], out = LLVMGetPoison(result);
+  LLVMTypeRef type = e_vector(e, e->f32, 16);
+  LLVMBasicBlockRef at = LLVMGetInsertBlock(e->b);
+  V callee = e_function(e, "uniform4", result, (LLVMTypeRef[]){e->i64, e->i32, e->i32, e->i64}, 4, true, false);
+  for (unsigned i = 0; i < 16; i++) lanes[i] = e_i64(e, i);
+  V number = LLVMBuildOr(e->b, e_splat(e, i_shr(e, LLVMGetParam(callee, 0), 2), 16), LLVMConstVector(lanes, 16), "");
+  words_of(e, number, 16, LLVMGetParam(callee, 1), LLVMGetParam(callee, 2), LLVMGetParam(callee, 3), words);
+  for (unsigned i = 0; i < 4; i++) out = LLVMBuildInsertValue(e->b, out, emit_uniform(e, type, words[i], NULL), i, "");
+  LLVMBuildRet(e->b, out);
+  e->function = function;
+  LLVMPositionBuilderAtEnd(e->b, at);
+  return callee;
+}
+
+void emit_uniform4(Emit *e, V element, V draw, V site, V seed, V out[4]) {
+  LLVMTypeRef type = e_vector(e, e->f32, 16);
+  LLVMTypeRef result = LLVMStructTypeInContext(e->cx, (LLVMTypeRef[]){type, type, type, type}, 4, false);
+  V callee = LLVMGetNamedFunction(e->module, "uniform4");
+  if (!callee) callee = uniform4_function(e, result);
+  V all = LLVMBuildCall2(e->b, LLVMGlobalGetValueType(callee), callee, (V[]){element, draw, site, seed}, 4, "");
+  for (unsigned i = 0; i < 4; i++) out[i] = LLVMBuildExtractValue(e->b, all, i, "");
 }

@@ -62,6 +62,7 @@ typedef struct Nest {
   V operand[KERNEL_MAX_OPERANDS]; /* addresses */
   V batch[GRADC_MAX_BATCHES];     /* batch extents; NULL where the kernel has no use for them */
   V from, to;                     /* this thread's share of the cut axis */
+  bool fours;                     /* chunks of four vectors begin at multiples of four */
   bool distinct;                  /* no two operands are the same memory, where one is written */
   unsigned number;                /* of the stage */
   V **result;                     /* X_RESULT: by stage and its expression; NULL in a tile's function */
@@ -153,6 +154,8 @@ bool i64_known(V v, int64_t *value);
 /* expr.c: an expression's value at a row and vector: in lanes where `lanes`, else as it is (lanes only where it depends
  * on the lane axis). */
 V expr_value(Nest *n, int32_t expr, unsigned row, unsigned vector, bool lanes);
+/* May four vectors of random numbers be drawn by one call, where a chunk of the lanes begins at a multiple of 64? */
+bool expr_draws_four(const Nest *n, const Expr *x);
 /* first + lane * the affine's stride in the lane axis, in integer lanes of first's type. */
 V lane_numbers(Nest *n, V first, const Affine *at);
 LLVMTypeRef expr_type(Emit *e, Type type);   /* of a value: i1 for booleans, float for BF16 */

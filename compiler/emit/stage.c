@@ -271,6 +271,8 @@ static void choose_width(Nest *n) {
   const bool doubled = n->lanes == 16 && s->combine && s->acc_type == TYPE_F64;
   const bool few = n->e->target.vector_bytes < 32 || doubled || s->exprs.count > 12;
   n->wide = s->combine && s->order == ORDER_SEQUENCE ? (few ? 2 : 4) : 1;
+  for (uint32_t i = 0; i < s->exprs.count && !s->combine; i++)
+    if (expr_draws_four(n, &s->exprs.data[i])) n->wide = 4, n->fours = true;
   n->small = n->kernel->block ? 4 : 1;
 }
 

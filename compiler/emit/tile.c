@@ -290,7 +290,7 @@ static void tile_body(const Tile *t, const Variant *v) {
     in.rest = &rest;
   }
   in.sums = p.sums, in.sum_width = t->shape.width ? t->shape.width : (int64_t)v->vectors * t->n->lanes;
-  in.deferred = t->shape.defer != 0;
+  in.deferred = t->shape.defer != 0, in.fours = t->shape.vectors <= 4;
   if (t->shape.parts) take_part(&in, &p);
   if (!in.deferred) ask_ahead(&in);
   stage_point(&in);

@@ -88,7 +88,6 @@ static double draw(const uint32_t w[4], bool normal, Type type) {
   const double pi2 = 6.283185307179586476925;
   double u, v;
   if (type == TYPE_F32) {
-    if (!normal) return (w[0] >> 8) * 0x1p-24;
     u = ((w[0] >> 8) + 1) * 0x1p-24, v = (w[1] >> 8) * 0x1p-24;
   } else {
     const uint64_t a = ((uint64_t)w[0] << 32 | w[1]) >> 11, b = ((uint64_t)w[2] << 32 | w[3]) >> 11;
@@ -101,11 +100,13 @@ static double draw(const uint32_t w[4], bool normal, Type type) {
 static void eval_random(Loop *l) {
   const InterpInput *in = l->interp->input;
   const uint32_t key[2] = {(uint32_t)in->seed, (uint32_t)(in->seed >> 32)};
+  const bool normal = l->attr[0] == 1, four = !normal && l->type == TYPE_F32; /* elements a counter */
   for (int64_t i = 0; i < l->out.count; i++) {
-    const uint32_t counter[4] = {(uint32_t)i, (uint32_t)((uint64_t)i >> 32), (uint32_t)in->draw, (uint32_t)l->attr[1]};
+    const uint64_t c = four ? (uint64_t)i / 64 * 16 + (uint64_t)i % 16 : (uint64_t)i;
+    const uint32_t counter[4] = {(uint32_t)c, (uint32_t)(c >> 32), (uint32_t)in->draw, (uint32_t)l->attr[1]};
     uint32_t words[4];
     gradc_philox(counter, key, words);
-    l->to[i] = draw(words, l->attr[0] == 1, l->type);
+    l->to[i] = four ? (words[i / 16 % 4] >> 8) * 0x1p-24 : draw(words, normal, l->type);
   }
 }
 

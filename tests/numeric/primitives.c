@@ -57,6 +57,8 @@ static const Case cases[] = {
     /* Philox of counter 0 and key 0: 6627e8d5 e169c58d bc57ac4c 9b00dbd8 */
     {"random {0, 0} : f32 []", IS((0x6627e8d5 >> 8) * 0x1p-24)},
     {"random {0, 0} : f64 []", IS((double)(0x6627e8d5e169c58du >> 11) * 0x1p-53)},
+    {"random {0, 0} : f32 [64]\n%8 = slice %7 {0, 4, 16} : f32 [4]",
+     IS((0x6627e8d5 >> 8) * 0x1p-24, (0xe169c58d >> 8) * 0x1p-24, (0xbc57ac4c >> 8) * 0x1p-24, (0x9b00dbd8 >> 8) * 0x1p-24)},
     {"neg %2 : i32 [4]", IS(-5, 2, -7, -7)},
     {"mul %2 %2 : i32 [4]", IS(25, 4, 49, 49)},
     {"max %2 %2 : i32 [4]", IS(5, -2, 7, 7)},

@@ -308,11 +308,37 @@ static void test_leaves(void **state) {
   kb_close(&b);
 }
 
+/* Draws of one word an element: rows that begin at multiples of 64, of 16 and anywhere, with a tail, transposed, summed. */
+static void test_draws(void **state) {
+  static const int widths[] = {64, 320, 100, 48, 7, 1};
+  for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+    Build b;
+    kb_open(&b);
+    const int n = widths[i];
+    const uint32_t u = kb_buffer(&b, TYPE_F32, 2, 19, n), t2 = kb_buffer(&b, TYPE_F32, 2, n, 19), s = kb_buffer(&b, TYPE_F32, 1, 19);
+    Kernel *k = kb_kernel(&b, 0, 0);
+    Stage *t = kb_stage(k, 2, 0, 19, n);
+    t->lane = 1;
+    const Affine at = kb_affine(0, 2, n, 1), apart = kb_affine(5, 2, 1, 19);
+    kb_store(k, t, u, at, kb_leaf(t, X_RANDOM, TYPE_F32, 0, 7, at), false);
+    k = kb_kernel(&b, 0, 0);
+    t = kb_stage(k, 2, 0, n, 19);
+    t->lane = 1;
+    kb_store(k, t, t2, kb_affine(0, 2, 19, 1), kb_leaf(t, X_RANDOM, TYPE_F32, 0, 8, apart), false);
+    k = kb_kernel(&b, 0, 0);
+    t = kb_stage(k, 1, 1, 19, n);
+    t->combine = COMBINE_ADD, t->order = ORDER_LANES, t->lane = 1, t->before = kb_leaf(t, X_RANDOM, TYPE_F32, 0, 9, at);
+    kb_store(k, t, s, kb_affine(0, 1, 1), kb_acc(t), false);
+    check_all(&b, 0);
+    kb_close(&b);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_maps), cmocka_unit_test(test_turned), cmocka_unit_test(test_costly_maps),           cmocka_unit_test(test_flat),
                                      cmocka_unit_test(test_strides),        cmocka_unit_test(test_guards),
                                      cmocka_unit_test(test_row_reductions), cmocka_unit_test(test_column_reductions),
                                      cmocka_unit_test(test_rows),           cmocka_unit_test(test_columns_as_block),
-                                     cmocka_unit_test(test_leaves)};
+                                     cmocka_unit_test(test_leaves),         cmocka_unit_test(test_draws)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
