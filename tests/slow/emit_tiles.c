@@ -15,6 +15,7 @@ typedef struct {
   Type type; /* of the operands */
   bool update; /* w -= 0.5 (v = 0.9 v + c), in place, instead of relu(c + b) */
   uint32_t unit;
+  bool drop; /* behind relu: times a random number of the element */
 } Product;
 
 static int stride_of(int extent) { return extent < 0 ? BATCH_STRIDE(-1 - extent, 1) : extent; }
@@ -50,7 +51,9 @@ static void build_product(Build *b, const Product *p) {
   } else {
     const int32_t sum = kb_prim(t, P_ADD, type, kb_acc(t), kb_load(b, t, bias, kb_affine(0, 3, 0, 1, 0)), -1);
     const int32_t zero = kb_const(t, type, 0);
-    kb_store(k, t, c, at, kb_prim(t, P_SELECT, type, kb_prim(t, P_LT, TYPE_BOOL, zero, sum, -1), sum, zero), false);
+    int32_t y = kb_prim(t, P_SELECT, type, kb_prim(t, P_LT, TYPE_BOOL, zero, sum, -1), sum, zero);
+    if (p->drop) y = kb_prim(t, P_MUL, type, y, kb_leaf(t, X_RANDOM, type, 0, 5, at), -1);
+    kb_store(k, t, c, at, y, false);
   }
 }
 
@@ -105,6 +108,13 @@ static void test_large_state(void **state) {
   check_product((Product){267, 517, BATCH(0), 7, 't', TYPE_F32, true, 4});
   check_product((Product){264, 512, 6, 0, 'n', TYPE_F32, true, 8});
   check_product((Product){150, 517, BATCH(0), 0, 't', TYPE_F64, true, 1});
+}
+
+/* Draws behind the sum: four vectors of one row by one call where the tile is as wide and rows begin at multiples of 64. */
+static void test_draws(void **state) {
+  static const int widths[] = {512, 64, 320, 100};
+  for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+    check_product((Product){BATCH(0), widths[i], 6, 11, 'n', TYPE_F32, false, 4, .drop = true});
 }
 
 static void test_batches(void **state) {
@@ -314,7 +324,7 @@ static void test_other_processor(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_products),  cmocka_unit_test(test_pairs), cmocka_unit_test(test_batches),
-                                     cmocka_unit_test(test_large_state),
+                                     cmocka_unit_test(test_large_state), cmocka_unit_test(test_draws),
                                      cmocka_unit_test(test_blocks),    cmocka_unit_test(test_many_axes),
                                      cmocka_unit_test(test_in_block), cmocka_unit_test(test_window),
                                      cmocka_unit_test(test_rows_of_two_axes), cmocka_unit_test(test_computed_operand),
