@@ -8,6 +8,7 @@ typedef struct {
   const char *triple;  /* NULL: the host's */
   const uint32_t *rows; /* of the program's buffer table, one a buffer of the schedule; NULL: the table is the buffers, in their order */
   unsigned tile_rows, tile_vectors; /* 0: by the schedule; tests permute them */
+  int64_t state_bytes; /* an optimiser's state as large is updated by whole rows; 0: as large as the second cache; tests lower it */
   bool stamps;         /* call frame->stamp before each launch and after the last */
   bool keep_ir, keep_asm; /* fill the texts below */
 } EmitOptions;

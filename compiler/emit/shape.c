@@ -371,9 +371,10 @@ static int64_t state_bytes(const Kernel *k, const Stage *s) {
 /* A state too large for the second cache is gone through in the order of memory: the sums of some whole rows are left in
  * scratch, and what is behind them is computed for these rows together. Tile by tile each row's piece would be a page away
  * from the next. */
-static void choose_defer(TileShape *shape, const Kernel *k, const Stage *s, unsigned lanes) {
-  if (k->block || s->pairs || s->chunks || shape->packed >= 0 || shape->grid || shape->outside || s->par != 2 || s->row != 0 || s->lane != 1 || s->order != ORDER_SEQUENCE) return;
-  if (s->axes[0].batch >= 0 || s->axes[1].batch >= 0 || state_bytes(k, s) < STATE_BYTES) return;
+static void choose_defer(TileShape *shape, const EmitOptions *o, const Kernel *k, const Stage *s, unsigned lanes) {
+  if (k->block || s->pairs || s->chunks || shape->packed >= 0 || shape->grid || shape->outside) return;
+  if (s->par != 2 || s->row != 0 || s->lane != 1 || s->order != ORDER_SEQUENCE) return;
+  if (s->axes[0].batch >= 0 || s->axes[1].batch >= 0 || state_bytes(k, s) < (o->state_bytes ? o->state_bytes : STATE_BYTES)) return;
   shape->defer = (DEFER_ROWS + shape->rows - 1) / shape->rows * shape->rows;
   shape->width = (s->axes[1].count + lanes - 1) / lanes * lanes;
   const int64_t most = SUM_BYTES / (shape->width * element_bytes(s, s->before)) - 2 * (int64_t)shape->rows;
@@ -413,7 +414,7 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
   if (!shape.grid) balance_rows(&shape, k, s, o->tile_rows != 0);
   choose_group_parts(&shape, k, s, lanes);
   if (stage_grouped_axis(s) < 0 && !shape.parts) choose_near_parts(&shape, k, s, lanes);
-  choose_defer(&shape, k, s, lanes);
+  choose_defer(&shape, o, k, s, lanes);
   if (shape.packed_rows >= 0)
     shape.row_bytes = shape.depth * shape.rows * shape.block * element_bytes(s, shape.packed_rows);
   return shape;

@@ -103,11 +103,23 @@ static void test_pairs(void **state) {
   check_product((Product){100, 300, 258, 0, 't', TYPE_BF16, true, 4});
 }
 
-/* A state beyond the second cache: sums of whole rows are left, and the update goes through them in the order of memory. */
-static void test_large_state(void **state) {
-  check_product((Product){267, 517, BATCH(0), 7, 't', TYPE_F32, true, 4});
-  check_product((Product){264, 512, 6, 0, 'n', TYPE_F32, true, 8});
-  check_product((Product){150, 517, BATCH(0), 0, 't', TYPE_F64, true, 1});
+/* Sums of whole rows are left, in one part or several, and the update goes through them in the order of memory. */
+static void test_updates_by_rows(void **state) {
+  static const Product products[] = {{150, 37, BATCH(0), 7, 't', TYPE_F32, true, 4},
+                                     {136, 64, 6, 0, 'n', TYPE_F32, true, 8},
+                                     {70, 130, BATCH(0), 0, 't', TYPE_F64, true, 1},
+                                     {72, 50, 530, 0, 'n', TYPE_F32, true, 4}};
+  static const char *const cpus[] = {NULL, "x86-64-v3"};
+  for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+    Build b;
+    build_product(&b, &products[i]);
+    for (int c = 0; c < 2; c++)
+      for (int threads = 1; threads < 4; threads += 2) {
+        const EmitOptions by_rows = {.cpu = cpus[c], .tile_rows = threads == 1 ? 0 : 5, .state_bytes = 1, .keep_ir = true};
+        if (kb_check(&b, &by_rows, threads, true) != 0) fail_msg("product %zu, %d threads: other bits", i, threads);
+      }
+    kb_close(&b);
+  }
 }
 
 /* Draws behind the sum: four vectors of one row by one call where the tile is as wide and rows begin at multiples of 64. */
@@ -324,7 +336,7 @@ static void test_other_processor(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_products),  cmocka_unit_test(test_pairs), cmocka_unit_test(test_batches),
-                                     cmocka_unit_test(test_large_state), cmocka_unit_test(test_draws),
+                                     cmocka_unit_test(test_updates_by_rows), cmocka_unit_test(test_draws),
                                      cmocka_unit_test(test_blocks),    cmocka_unit_test(test_many_axes),
                                      cmocka_unit_test(test_in_block), cmocka_unit_test(test_window),
                                      cmocka_unit_test(test_rows_of_two_axes), cmocka_unit_test(test_computed_operand),
