@@ -506,6 +506,10 @@ void compiled_free(Compiled *c) {
 
 /* ---- dump ---- */
 
+static void explain_stage(const Kernel *kernel, uint32_t stage, const void *options, Text *out) {
+  emit_explain(kernel, stage, options, out);
+}
+
 static void dump_code(const Schedule *s, const CompileOptions *options, bool assembly, Text *out) {
   EmitOptions e = emit_options(options);
   e.keep_ir = !assembly, e.keep_asm = assembly;
@@ -543,7 +547,10 @@ static bool dump_graph(Session *s, Program *p, const CompileOptions *options, co
   Graph *g = prepare(graph, entry, options, NULL);
   Schedule *schedule = schedule_graph(s, g, &machine);
   if (ir || assembly) dump_code(schedule, options, assembly, out);
-  else schedule_print(schedule, out);
+  else {
+    const EmitOptions e = emit_options(options);
+    schedule_print(schedule, explain_stage, &e, out);
+  }
   schedule_free(schedule);
   graph_free(g);
   return true;

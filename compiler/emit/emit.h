@@ -33,6 +33,9 @@ void emit_schedule_parts(const Schedule *schedule, const char *entry, const Emit
 /* Bytes of scratch a thread needs for the schedule's kernels with these options: packed panels, rows. */
 int64_t emit_scratch(const Schedule *schedule, const EmitOptions *options);
 
+/* How a stage of a kernel is emitted: tile, parts of its sums, what is laid out, each with its reason; a line or nothing. */
+void emit_explain(const Kernel *kernel, uint32_t stage, const EmitOptions *options, Text *out);
+
 /* The machine that code is emitted for. */
 void emit_machine(const EmitOptions *options, uint32_t *vector_bytes, uint32_t *vector_registers, const char **cpu);
 

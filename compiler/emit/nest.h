@@ -103,7 +103,7 @@ typedef struct Nest {
 /* The rows of a nest's tile. */
 typedef struct {
   unsigned count;
-  const V *offset, *outer; /* of each row from the first, along its two axes; NULL: rows are consecutive */
+  const V *offset, *outer; /* of each row from the first, along its two axes; NULL: rows are consecutive along the first */
   unsigned grid;   /* the nest's */
   V existing;      /* the nest's row_count, or NULL */
   int padded;      /* an operand in which rows past the last may be read; or -1 */
@@ -240,8 +240,12 @@ typedef struct TileShape {
   int64_t defer;                  /* rows whose sums are all left, and what is behind them then computed row by row; or 0 */
   int64_t width;                  /* elements of a row of sums that are left; 0: as wide as a tile */
   int64_t panel_bytes, row_bytes, sum_bytes; /* of scratch: first the panels, then the rows, then the sums left */
+  const char *vectors_reason, *rows_reason, *panel_reason, *parts_reason; /* of these choices, for explain.c */
 } TileShape;
 bool shape_fits(const Kernel *k, const Stage *s);
+unsigned shape_registers(const Target *t, const Kernel *k, const Stage *s); /* of the target, for a logical vector */
+/* Do the rows of each tile lie along the row axis alone, all of them? */
+bool shape_in_line(const TileShape *shape, const Stage *s);
 Extent shape_rows(const Stage *s); /* how many rows a contraction has */
 /* The operand of a contraction that is of the lanes and not of the rows; -1 where there is none such. */
 int32_t shape_lane_operand(const Stage *s);

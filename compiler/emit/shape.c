@@ -23,7 +23,7 @@ bool shape_fits(const Kernel *k, const Stage *s) {
   return s->order == ORDER_SEQUENCE && s->lane >= k->block && s->lane < s->par;
 }
 
-static unsigned registers_of(const Target *t, const Kernel *k, const Stage *s) {
+unsigned shape_registers(const Target *t, const Kernel *k, const Stage *s) {
   const unsigned bytes = stage_lanes(k, s) * (s->acc_type == TYPE_F64 ? 8 : 4);
   return bytes > t->vector_bytes ? bytes / t->vector_bytes : 1;
 }
@@ -47,9 +47,11 @@ static unsigned rows_that_fit(const Target *t, unsigned registers, unsigned vect
 static void choose_vectors(TileShape *shape, const Target *t, const Stage *s, unsigned lanes, unsigned registers) {
   const Extent columns = s->axes[s->lane];
   const int64_t all = columns.batch >= 0 ? 3 : (columns.count + lanes - 1) / lanes;
-  if (all <= 2) shape->vectors = all > 0 ? (unsigned)all : 1;
-  else shape->vectors = all == 4 || all == 8 ? 2 : 3;
-  while (shape->vectors > 1 && rows_that_fit(t, registers, shape->vectors) < 6) shape->vectors--;
+  if (all <= 2) shape->vectors = all > 0 ? (unsigned)all : 1, shape->vectors_reason = "all columns";
+  else if (all == 4 || all == 8) shape->vectors = 2, shape->vectors_reason = "they divide the columns";
+  else shape->vectors = 3, shape->vectors_reason = "few loads a product";
+  while (shape->vectors > 1 && rows_that_fit(t, registers, shape->vectors) < 6)
+    shape->vectors--, shape->vectors_reason = "more leave registers for few rows";
 }
 
 /* Few rows leave a part of their last tile idle: a height that divides them, where such a tile still has 4 rows. */
@@ -59,6 +61,15 @@ static unsigned even_rows(const TileShape *shape, int64_t count, int64_t tiles) 
   for (unsigned rows = shape->rows; rows >= 4; rows--)
     if (count % rows == 0) return rows;
   return 0;
+}
+
+bool shape_in_line(const TileShape *shape, const Stage *s) {
+  return !shape->ragged && (s->row_outer < 0 || shape->grid);
+}
+
+/* May a share of the rows end within a tile? */
+static bool ends_ragged(const TileShape *shape, const Kernel *k, Extent rows) {
+  return rows.batch >= 0 || rows.count % shape->rows || !k->cut_unit || k->cut_unit % shape->rows;
 }
 
 /* Tiles of equal height where the count is known; where it is a multiple of the height, it need not be asked. */
@@ -77,12 +88,16 @@ static void balance_rows(TileShape *shape, const Kernel *k, const Stage *s, bool
   } else if (known && rows.count > 0) {
     const int64_t tiles = (rows.count + shape->rows - 1) / shape->rows;
     const unsigned even = fixed ? 0 : even_rows(shape, rows.count, tiles);
+    if (even || rows.count % shape->rows) shape->rows_reason = even ? "they divide all rows" : "tiles of equal height";
     shape->rows = even ? even : (unsigned)((rows.count + tiles - 1) / tiles);
     shape->ragged = rows.count % shape->rows != 0;
   } else {
-    shape->ragged = rows.batch >= 0 || rows.count % shape->rows || k->cut_unit % shape->rows || !k->cut_unit;
+    shape->ragged = ends_ragged(shape, k, rows);
   }
-  if (shape->ragged && shape->rows > RAGGED_ROWS && !fixed) shape->rows = RAGGED_ROWS;
+  if (shape_in_line(shape, s) || shape->rows <= RAGGED_ROWS || fixed) return;
+  shape->rows = RAGGED_ROWS, shape->rows_reason = "each has an address, as they do not all lie at one distance";
+  shape->ragged = known ? rows.count % shape->rows != 0 : ends_ragged(shape, k, rows);
+  if (shape_in_line(shape, s)) shape->rows_reason = "they divide all rows";
 }
 
 /* The row axes belong to different operands: a tile is a grid, whose sides are read and not their product. */
@@ -113,11 +128,12 @@ static void choose_grid(TileShape *shape, const Target *t, const Kernel *k, cons
   if (is_grid(s)) {
     if (!fixed) choose_sides(shape, s, registers > 1 ? rows_that_fit(t, registers, 1) : 24, unit);
     else if (s->axes[s->row].count % shape->rows == 0 && unit % shape->rows == 0) shape->grid = shape->rows;
-    if (shape->grid) shape->vectors = 1;
+    if (shape->grid) shape->vectors = 1, shape->vectors_reason = "its rows are a grid", shape->rows_reason = "a grid, whose sides alone are read";
     return;
   }
   for (unsigned rows = shape->rows; rows * shape->vectors >= FEW_ROWS && !shape->grid && !fixed; rows--)
-    if (s->axes[s->row].count % rows == 0 && unit % rows == 0 && (rows * 4 >= shape->rows * 3 || rows * shape->vectors >= ENOUGH_SUMS)) shape->grid = shape->rows = rows;
+    if (s->axes[s->row].count % rows == 0 && unit % rows == 0 && (rows * 4 >= shape->rows * 3 || rows * shape->vectors >= ENOUGH_SUMS))
+      shape->grid = shape->rows = rows, shape->rows_reason = "they divide an axis";
 }
 
 /* The lane operand: of the lanes and not of the rows; -1 where there is none such. */
@@ -215,6 +231,7 @@ static void choose_parts(TileShape *shape, const Target *t, const Stage *s, int6
   const int64_t sums = shape_sum_rows(shape, s) * row * shape->vectors;
   if (sums > SUM_BYTES / 4) return;
   shape->parts = true, shape->beyond = false;
+  shape->parts_reason = "panels of a part stay in the first cache";
   shape->limit = depth / inner;
   if (keeps_pairs(s)) shape->limit &= ~1ll;
   shape->depth = shape->limit * inner;
@@ -239,6 +256,7 @@ static void choose_group_parts(TileShape *shape, const Kernel *k, const Stage *s
   if (s->order != ORDER_GROUPS || !shape_inner_depth(s, &inner) || inner < GROUP_DEPTH || tiles < 2) return;
   if (tiles > SUM_BYTES / row / shape->rows) return;
   shape->parts = shape->outside = true, shape->limit = EXAMPLE_GROUP, shape->depth = EXAMPLE_GROUP * inner;
+  shape->parts_reason = "a group of examples after the other, for all tiles";
   shape->sum_bytes = tiles * shape->rows * row;
 }
 
@@ -263,6 +281,7 @@ static void choose_parts_in_place(TileShape *shape, const Target *t, const Stage
   const int64_t sums = shape_sum_rows(shape, s) * lanes * element_bytes(s, expr) * shape->vectors;
   if (sums > SUM_BYTES / 4) return;
   shape->parts = true;
+  shape->parts_reason = "a long sum: its operands are far, a part of them is near";
   shape->limit = PART_DEPTH / inner;
   shape->depth = shape->limit * inner;
   shape->panels = panels_in_reach(shape, s, lanes, sums);
@@ -317,6 +336,7 @@ static void choose_near_parts(TileShape *shape, const Kernel *k, const Stage *s,
   if (step > PANEL_BYTES || !mem_mul(step, count, &all) || all < NEAR_ALL || limit * inner < FEW_POINTS) return;
   if (sums > SUM_BYTES || shape_all_tiles(shape, s) * shape->vectors < 4 * shape_all_vectors(s, lanes)) return;
   shape->parts = shape->outside = true, shape->limit = limit, shape->depth = limit * inner, shape->sum_bytes = sums;
+  shape->parts_reason = "what is read of one serves all tiles";
 }
 
 static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, const Stage *s, unsigned lanes) {
@@ -332,6 +352,10 @@ static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, c
   while (shape->vectors > 1 && all > PANEL_BYTES / row / inner / shape->vectors) shape->vectors--;
   const int64_t most = PANEL_BYTES / row / inner / shape->vectors;
   shape->packed = expr;
+  shape->panel_reason = s->exprs.data[expr].kind != X_LOAD           ? "computed once for all rows"
+                        : s->loads.data[s->exprs.data[expr].a].guard_count ? "zeros around it are filled in once"
+                        : lies_as_used(s, expr)                            ? "larger than the caches that are near"
+                                                                           : "its lanes lie apart in memory";
   shape->limit = all < most ? all : keeps_pairs(s) ? most & ~1ll : most;
   shape->beyond = first.batch >= 0 || all > shape->limit;
   shape->depth = shape->limit * inner;
@@ -385,21 +409,26 @@ static void choose_defer(TileShape *shape, const EmitOptions *o, const Kernel *k
 
 TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s) {
   static const unsigned most[] = {16, 16, 12, 8, 6}; /* more rows gain nothing, and lose where the panel is far */
-  const unsigned lanes = stage_lanes(k, s), registers = registers_of(t, k, s);
+  const unsigned lanes = stage_lanes(k, s), registers = shape_registers(t, k, s);
   TileShape shape = {.rows = o->tile_rows ? o->tile_rows : s->tile_rows,
                      .vectors = o->tile_vectors ? o->tile_vectors : s->tile_vectors,
                      .packed = -1,
                      .packed_rows = -1,
                      .panels = 1,
-                     .block = 8};
+                     .block = 8,
+                     .vectors_reason = "as asked for",
+                     .rows_reason = "as asked for",
+                     .panel_reason = "its lanes adjoin"};
   const bool examples = stage_grouped_axis(s) == s->lane && s->axes[s->row].batch < 0 && s->axes[s->row].count <= 6;
   if (!shape.vectors) choose_vectors(&shape, t, s, lanes, registers);
-  if (examples && !s->tile_vectors && !o->tile_vectors && rows_that_fit(t, registers, 4) >= 6) shape.vectors = 4; /* of any multiple of 16 */
-  if (s->order == ORDER_GROUPS) shape.vectors = 1;
+  if (examples && !s->tile_vectors && !o->tile_vectors && rows_that_fit(t, registers, 4) >= 6) /* of any multiple of 16 */
+    shape.vectors = 4, shape.vectors_reason = "examples in the lanes, few rows";
+  if (s->order == ORDER_GROUPS) shape.vectors = 1, shape.vectors_reason = "its lanes are summed";
   if (shape.vectors > NEST_MAX_VECTORS) shape.vectors = NEST_MAX_VECTORS;
   if (!shape.rows) {
-    shape.rows = rows_that_fit(t, registers, shape.vectors);
-    if (shape.vectors <= 4 && shape.rows > most[shape.vectors]) shape.rows = k->cut == CUT_ROWS && shape.vectors == 1 ? 24 : most[shape.vectors];
+    shape.rows = rows_that_fit(t, registers, shape.vectors), shape.rows_reason = "as many as there are registers for";
+    const unsigned enough = shape.vectors > 4 ? shape.rows : k->cut == CUT_ROWS && shape.vectors == 1 ? 24 : most[shape.vectors];
+    if (shape.rows > enough) shape.rows = enough, shape.rows_reason = "more gain nothing";
   }
   if (shape.rows > NEST_MAX_ROWS) shape.rows = NEST_MAX_ROWS;
   while (shape.rows > 1 && shape.rows * shape.vectors > 60) shape.rows--;

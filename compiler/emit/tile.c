@@ -189,7 +189,7 @@ static void tile_nest(const Tile *t, const Variant *v, const Params *p, Nest *in
                       int padded) {
   Emit *e = t->n->e;
   V offset[NEST_MAX_ROWS], outer[NEST_MAX_ROWS];
-  const bool given = t->shape.ragged || (s->row_outer >= 0 && !t->shape.grid);
+  const bool given = !shape_in_line(&t->shape, s);
   if (given) row_offsets(t, p, offset, outer);
   const NestRows rows = {.count = t->shape.rows,
                          .offset = given ? offset : NULL,

@@ -182,6 +182,7 @@ typedef struct {
   Extent cut_extent;       /* the axis that is cut, or how many rows there are */
   uint8_t cut;             /* Cut */
   uint32_t cut_unit;
+  const char *cut_reason;  /* for the printed schedule */
   int64_t scratch;         /* bytes a thread (packing, rows) */
   uint64_t hash;           /* of all above but spans: equal kernels are one function */
   const char *name;        /* "k3_contract" */

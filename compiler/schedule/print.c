@@ -92,7 +92,7 @@ static void print_loops(const Schedule *s, uint32_t loop, Text *out) {
   }
 }
 
-void schedule_print(const Schedule *s, Text *out) {
+void schedule_print(const Schedule *s, ScheduleExplain *explain, const void *arg, Text *out) {
   text_printf(out, "%u phases, %u launches of %u kernels; arena %lld", s->phases, s->launches.count, s->kernels.count, (long long)s->arena);
   for (int i = 0; i < GRADC_MAX_BATCHES; i++)
     if (s->arena_batch[i]) text_printf(out, " + %lld * batch%s", (long long)s->arena_batch[i], i ? "'" : "");
@@ -115,7 +115,11 @@ void schedule_print(const Schedule *s, Text *out) {
   for (uint32_t i = 0; i < s->kernels.count; i++) {
     const Kernel *k = &s->kernels.data[i];
     text_printf(out, "kernel %s: %u block axes, hash %016llx\n", k->name, k->block, (unsigned long long)k->hash);
-    for (uint32_t j = 0; j < k->stages.count; j++) print_stage(&k->stages.data[j], j, out);
+    text_printf(out, "    %s\n", k->cut_reason);
+    for (uint32_t j = 0; j < k->stages.count; j++) {
+      print_stage(&k->stages.data[j], j, out);
+      if (explain) explain(k, j, arg, out);
+    }
   }
   text_add(out, "buffers\n");
   for (uint32_t i = 0; i < s->buffers.count; i++) {

@@ -20,7 +20,9 @@ Schedule *schedule_graph(Session *session, const Graph *graph, const Machine *ma
  * instead of keeping what they made (recompute.c). Returns the arena's bytes then, which may be more than the limit. Values and their bits stay. */
 int64_t schedule_recompute(Schedule *schedule, const int64_t *batch, int64_t limit);
 void schedule_free(Schedule *schedule);
-void schedule_print(const Schedule *schedule, Text *out);
+/* `explain` (or NULL) adds lines about how a stage is emitted; `arg` is for it. */
+typedef void ScheduleExplain(const Kernel *kernel, uint32_t stage, const void *arg, Text *out);
+void schedule_print(const Schedule *schedule, ScheduleExplain *explain, const void *arg, Text *out);
 /* How many times a launch runs in a step. */
 int64_t schedule_rounds(const Schedule *schedule, const Launch *launch);
 /* Multiply-adds x 2 of one run of a kernel for a batch extent. */

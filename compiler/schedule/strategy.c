@@ -250,13 +250,22 @@ static uint32_t unit_of_rows(const Stage *s, Extent *all) {
 static void choose_cut(Kernel *k) {
   const Stage *first = &k->stages.data[0];
   k->cut = k->block || (k->stages.count == 1 && first->par) ? CUT_FIRST : CUT_NONE;
+  k->cut_reason = "one thread: stages that are not one after the other at each block";
   if (k->cut == CUT_NONE) return;
   k->cut_extent = first->axes[0];
   const bool plain = first->lane != 0 && first->row != 0 && k->cut_extent.batch < 0 && k->cut_extent.count < CUT_FEW;
-  k->cut_unit = plain ? 1 : first->lane == 0 && (k->cut_extent.batch < 0 || stage_grouped_axis(first) == 0) ? 16 : 4;
+  const bool lanes = first->lane == 0 && (k->cut_extent.batch < 0 || stage_grouped_axis(first) == 0);
+  const bool tiles = first->row == 0 && k->cut_extent.batch < 0 && k->cut_extent.count % 8 == 0 && k->cut_extent.count >= 64;
+  k->cut_unit = plain ? 1 : lanes ? 16 : tiles ? 8 : 4;
+  k->cut_reason = plain   ? "each index by itself: few, and neither lanes nor rows of a tile"
+                  : lanes ? "units of 16: the lanes of a vector"
+                  : tiles ? "units of 8: whole tiles"
+                          : "units of 4: shares even to a few, tiles whole but for the last";
   Extent rows;
   const uint32_t unit = plain && !k->block ? unit_of_rows(first, &rows) : 0;
-  if (unit) k->cut = CUT_ROWS, k->cut_unit = unit, k->cut_extent = rows;
+  if (!unit) return;
+  k->cut = CUT_ROWS, k->cut_unit = unit, k->cut_extent = rows;
+  k->cut_reason = "whole tiles of rows: the outer axes are few";
 }
 
 void strategy_choose(Kernel *k) {

@@ -96,7 +96,7 @@ static void build_product(Build *b, const Product *p, bool update) {
   extents[par] = p->k.places ? BATCH(0) : k;
   Stage *t = kb_stage(kernel, (uint8_t)par, 1, extents[0], extents[1], extents[2], extents[3]);
   if (p->k.places) t->axes[par].count = p->k.places;
-  kernel->cut_unit = 4;
+  kernel->cut_unit = !p->m.places && m % 8 == 0 && m >= 64 ? 8 : 4; /* as the scheduler cuts */
   t->combine = COMBINE_FMA, t->lane = (int8_t)(par - 1), t->row = (int8_t)(par - 2), t->pack = down;
   t->before = kb_load(b, t, a, across ? strides(p, 1, 0, m) : strides(p, k, 0, 1));
   t->before2 = kb_load(b, t, w, down ? strides(p, 0, k, 1) : strides(p, 0, 1, n));

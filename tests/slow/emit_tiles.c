@@ -227,31 +227,35 @@ static void test_window(void **state) {
 
 /* y[s, i, j, c] = sum over k, l of x[s, i + k, j + l] w[k, l, c]: rows are places (i, j), in padded rows of memory both
  * for what is read and for what is stored. */
+static void build_places(Build *b, int width, int channels) {
+  const int line = width + 2;
+  kb_open(b);
+  b->batch[0] = 3;
+  const uint32_t x = kb_buffer(b, TYPE_F32, 3, BATCH(0), 7, line), w = kb_buffer(b, TYPE_F32, 2, 9, channels),
+                 y = kb_buffer(b, TYPE_F32, 4, BATCH(0), 5, line, channels),
+                 z = kb_buffer(b, TYPE_F32, 4, BATCH(0), 5, width, channels);
+  Kernel *k = kb_kernel(b, 0, 0);
+  Stage *t = kb_stage(k, 4, 2, BATCH(0), 5, width, channels, 3, 3);
+  t->combine = COMBINE_FMA, t->lane = 3, t->row = 2, t->row_outer = 1;
+  t->before = kb_load(b, t, x, kb_affine(0, 6, 7 * line, line, 1, 0, line, 1));
+  t->before2 = kb_load(b, t, w, kb_affine(0, 6, 0, 0, 0, 1, 3 * channels, channels));
+  const int32_t place = kb_leaf(t, X_INDEX, TYPE_I32, -1, -1, kb_affine(0, 6, 0, 100, 1, 0, 0, 0));
+  const int32_t moved = kb_prim(t, P_ADD, TYPE_F32, kb_acc(t), kb_prim(t, P_CAST, TYPE_F32, place, -1, -1), -1);
+  kb_store(k, t, y, kb_affine(0, 6, 5 * line * channels, line * channels, channels, 1, 0, 0), moved, false);
+  kb_store(k, t, z, kb_affine(0, 6, 5 * width * channels, width * channels, channels, 1, 0, 0), moved, false);
+}
+
 static void test_rows_of_two_axes(void **state) {
   static const int widths[] = {3, 7, 16};
+  static const unsigned tiles[][2] = {{0, 0}, {3, 2}, {5, 1}, {8, 1}};
   for (size_t i = 0; i < 3; i++) {
     Build b;
-    kb_open(&b);
-    b.batch[0] = 3;
-    const int width = widths[i], line = width + 2;
-    const uint32_t x = kb_buffer(&b, TYPE_F32, 3, BATCH(0), 7, line), w = kb_buffer(&b, TYPE_F32, 2, 9, 20),
-                   y = kb_buffer(&b, TYPE_F32, 4, BATCH(0), 5, line, 20),
-                   z = kb_buffer(&b, TYPE_F32, 4, BATCH(0), 5, width, 20);
-    Kernel *k = kb_kernel(&b, 0, 0);
-    Stage *t = kb_stage(k, 4, 2, BATCH(0), 5, width, 20, 3, 3);
-    t->combine = COMBINE_FMA, t->lane = 3, t->row = 2, t->row_outer = 1;
-    t->before = kb_load(&b, t, x, kb_affine(0, 6, 7 * line, line, 1, 0, line, 1));
-    t->before2 = kb_load(&b, t, w, kb_affine(0, 6, 0, 0, 0, 1, 60, 20));
-    const int32_t place = kb_leaf(t, X_INDEX, TYPE_I32, -1, -1, kb_affine(0, 6, 0, 100, 1, 0, 0, 0));
-    const int32_t moved = kb_prim(t, P_ADD, TYPE_F32, kb_acc(t), kb_prim(t, P_CAST, TYPE_F32, place, -1, -1), -1);
-    kb_store(k, t, y, kb_affine(0, 6, 5 * line * 20, line * 20, 20, 1, 0, 0), moved, false);
-    kb_store(k, t, z, kb_affine(0, 6, 5 * width * 20, width * 20, 20, 1, 0, 0), moved, false);
-    static const unsigned tiles[][2] = {{0, 0}, {3, 2}, {5, 1}, {8, 1}};
+    build_places(&b, widths[i], 20);
     for (size_t tile = 0; tile < 4; tile++)
       for (int threads = 1; threads < 3; threads++) {
         const EmitOptions o = {.tile_rows = tiles[tile][0], .tile_vectors = tiles[tile][1], .keep_ir = true};
         if (kb_check(&b, &o, threads, true) != 0)
-          fail_msg("rows of %d, tile %ux%u, %d threads: other bits", width, o.tile_rows, o.tile_vectors, threads);
+          fail_msg("rows of %d, tile %ux%u, %d threads: other bits", widths[i], o.tile_rows, o.tile_vectors, threads);
       }
     kb_close(&b);
   }
@@ -288,9 +292,9 @@ static void count_spills(const char *text, int *loops, int *spills) {
       for (const char *p = end ? end + 1 : NULL; p && *p && strncmp(p, ".LBB", 4);) {
         const char *stop = strchr(p, '\n');
         const size_t length = stop ? (size_t)(stop - p) : strlen(p);
-        if (memmem(p, length, "vfmadd", 6)) fma++;
-        if (memmem(p, length, "(%rsp)", 6) || memmem(p, length, "(%rbp)", 6)) stack++;
-        if (fma && p[0] == '\t' && p[1] == 'j' && memmem(p, length, line, label) && p[length - 1] == line[label - 1]) {
+        if (memmem(p, length, "vfmadd", 6) || memmem(p, length, "fmla", 4)) fma++;
+        if (memmem(p, length, "(%rsp)", 6) || memmem(p, length, "(%rbp)", 6) || memmem(p, length, "[sp", 3)) stack++;
+        if (fma && p[0] == '\t' && (p[1] == 'j' || p[1] == 'b') && memmem(p, length, line, label) && p[length - 1] == line[label - 1]) {
           ++*loops, *spills += stack;
           break;
         }
@@ -303,17 +307,21 @@ static void count_spills(const char *text, int *loops, int *spills) {
 
 /* The chosen tiles keep their accumulators in registers. */
 static void test_no_spills(void **state) {
-  static const char *const cpus[] = {"x86-64-v3", "x86-64-v4"};
+  static const char *const cpus[] = {"x86-64-v3", "x86-64-v4", "aarch64"};
   static const Product products[] = {
       {64, 128, 784, 0, 'n', TYPE_F32, false, 4},      {784, 128, BATCH(0), 8, 't', TYPE_F32, true, 4},
       {64, 784, 128, 0, 'T', TYPE_F32, false, 4},      {BATCH(0), 512, 96, 8, 'n', TYPE_F32, false, 4},
-      {BATCH(0), 10, 128, 8, 'n', TYPE_F32, false, 4}, {96, 32, 64, 8, 'n', TYPE_F64, false, 4}};
-  for (size_t c = 0; c < 2; c++)
-    for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+      {BATCH(0), 10, 128, 8, 'n', TYPE_F32, false, 4}, {96, 32, 64, 8, 'n', TYPE_F64, false, 4},
+      {128, 100, 1024, 8, 't', TYPE_F32, true, 8},     {BATCH(0), 84, 1024, 8, 'n', TYPE_F32, false, 4}};
+  static const int widths[] = {7, 32}; /* rows of places */
+  const size_t count = sizeof products / sizeof *products;
+  for (size_t c = 0; c < 3; c++)
+    for (size_t i = 0; i < count + 2; i++) {
       Build b;
       EmitResult code;
       int loops, spills;
-      build_product(&b, &products[i]);
+      if (i < count) build_product(&b, &products[i]);
+      else build_places(&b, widths[i - count], 16);
       emit_schedule(&b.s, "entry", &(EmitOptions){.cpu = cpus[c], .keep_asm = true}, &code);
       count_spills(code.assembly, &loops, &spills);
       if (getenv("SHOW")) puts(code.assembly);

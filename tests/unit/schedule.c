@@ -90,7 +90,7 @@ static void check_graph(Graph *from, const InterpInput *input, double tolerance,
   Schedule *s = schedule_graph(g->session, g, &machine);
   if (getenv("SHOW")) {
     Text text = {0};
-    graph_print(g, &text), schedule_print(s, &text);
+    graph_print(g, &text), schedule_print(s, NULL, NULL, &text);
     puts(text_get(&text));
     text_free(&text);
   }
