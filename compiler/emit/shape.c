@@ -276,13 +276,15 @@ static void choose_parts_in_place(TileShape *shape, const Target *t, const Stage
   const Extent first = s->axes[s->par], rows = shape_rows(s);
   int64_t inner;
   if (t->vector_bytes < 64 || expr < 0 || !lies_as_used(s, expr)) return;
-  if (rows.batch >= 0 || rows.count < 2 * (int64_t)shape->rows || !shape_inner_depth(s, &inner) || inner > PART_DEPTH) return;
+  if (rows.batch >= 0 || rows.count < 2 * (int64_t)shape->rows || !shape_inner_depth(s, &inner)) return;
+  if (inner > PART_DEPTH / (stage_in_pairs(s) ? 2 : 1)) return;
   if (first.count * inner < (first.batch >= 0 ? PART_LONG / 64 : PART_LONG)) return;
   const int64_t sums = shape_sum_rows(shape, s) * lanes * element_bytes(s, expr) * shape->vectors;
   if (sums > SUM_BYTES / 4) return;
   shape->parts = true;
   shape->parts_reason = "a long sum: its operands are far, a part of them is near";
   shape->limit = PART_DEPTH / inner;
+  if (stage_in_pairs(s)) shape->limit &= ~1ll; /* a pair is not parted */
   shape->depth = shape->limit * inner;
   shape->panels = panels_in_reach(shape, s, lanes, sums);
   shape->sum_bytes = sums * shape->panels;
@@ -300,6 +302,7 @@ static void choose_pairs(TileShape *shape, const Stage *s, unsigned lanes) {
   shape_inner_depth(s, &inner);
   const int64_t deep = PAIRS_DEEP > inner ? PAIRS_DEEP / inner : 1, bytes = lanes * 4;
   shape->parts = first.batch >= 0 || (shape_rows(s).batch < 0 && first.count > 2 * deep);
+  shape->panel_reason = "in pairs", shape->parts_reason = "panels of a part stay in the second cache";
   shape->limit = shape->parts ? deep : first.count;
   while (shape->vectors > 1 && shape->limit * inner * bytes * shape->vectors > PANEL_BYTES) shape->vectors--;
   shape->depth = shape->limit * inner;
