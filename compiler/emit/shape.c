@@ -276,15 +276,13 @@ static void choose_parts_in_place(TileShape *shape, const Target *t, const Stage
   const Extent first = s->axes[s->par], rows = shape_rows(s);
   int64_t inner;
   if (t->vector_bytes < 64 || expr < 0 || !lies_as_used(s, expr)) return;
-  if (rows.batch >= 0 || rows.count < 2 * (int64_t)shape->rows || !shape_inner_depth(s, &inner)) return;
-  if (inner > PART_DEPTH / (stage_in_pairs(s) ? 2 : 1)) return;
+  if (rows.batch >= 0 || rows.count < 2 * (int64_t)shape->rows || !shape_inner_depth(s, &inner) || inner > PART_DEPTH) return;
   if (first.count * inner < (first.batch >= 0 ? PART_LONG / 64 : PART_LONG)) return;
   const int64_t sums = shape_sum_rows(shape, s) * lanes * element_bytes(s, expr) * shape->vectors;
   if (sums > SUM_BYTES / 4) return;
   shape->parts = true;
   shape->parts_reason = "a long sum: its operands are far, a part of them is near";
-  shape->limit = PART_DEPTH / inner;
-  if (stage_in_pairs(s)) shape->limit &= ~1ll; /* a pair is not parted */
+  shape->limit = PART_DEPTH / inner; /* even where pairs are kept: there are no inner axes then */
   shape->depth = shape->limit * inner;
   shape->panels = panels_in_reach(shape, s, lanes, sums);
   shape->sum_bytes = sums * shape->panels;
