@@ -256,7 +256,7 @@ void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const
   n->lane = s->lane;
   if (s->combine != COMBINE_NONE && s->order == ORDER_LANES) n->lane = s->par + s->red - 1;
   if (s->combine != COMBINE_NONE && s->order == ORDER_GROUPS) n->lane = s->par;
-  n->row = s->row, n->row_outer = rows == &one || rows->outer ? s->row_outer : -1;
+  n->row = s->row, n->row_outer = s->row_outer;
   n->lanes = n->lane < 0 ? 1 : stage_lanes(k, s) * chains_of(&u->e->target, k, s);
   n->panel = -1, n->grid = rows->grid;
   n->rows = rows->count, n->vectors = 1, n->row_count = rows->existing;

@@ -244,7 +244,7 @@ typedef struct TileShape {
 } TileShape;
 bool shape_fits(const Kernel *k, const Stage *s);
 unsigned shape_registers(const Target *t, const Kernel *k, const Stage *s); /* of the target, for a logical vector */
-/* Do the rows of each tile lie along the row axis alone, all of them? */
+/* Do the rows of each tile lie at known places, along the row axis alone or in a grid? Then one address serves all. */
 bool shape_in_line(const TileShape *shape, const Stage *s);
 Extent shape_rows(const Stage *s); /* how many rows a contraction has */
 /* The operand of a contraction that is of the lanes and not of the rows; -1 where there is none such. */
