@@ -191,6 +191,8 @@ void plan_memory(Schedule *s) {
       live_at(s, &s->buffers.data[l->operands[k]], home[l->operands[k]], l);
   }
   free(home);
+  for (uint32_t i = 0; i < s->loops.count; i++) /* threads look at it behind a round's barrier, and some may be further already */
+    if (s->loops.data[i].going >= 0) live(&s->buffers.data[s->loops.data[i].going], s->loops.data[i].last_phase + 1);
   for (uint32_t i = 0; i < s->output_buffer.count; i++)
     for (int k = 0; k < 2; k++) { /* what the caller reads lives to the end */
       const uint32_t b = k ? s->weight_buffer.data[i] : s->output_buffer.data[i];
