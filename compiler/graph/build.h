@@ -94,7 +94,7 @@ Node graph_node_again(Graph *g, Node n, const Node *map, uint32_t *loops);
 /* Up to and including `last`, all that depends on a node that `map` replaces is made again, and put into `map`, which holds
  * each other node itself. A loop made again is another loop. */
 void graph_again(Graph *g, Node *map, uint32_t last);
-/* n, with `to` in the place of `from`. */
+/* n, with `to` in the place of `from`; functions whose own derivative is a rule for `from` keep it. */
 Node graph_substitute(Graph *g, Node n, Node from, Node to);
 
 #endif

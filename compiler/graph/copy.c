@@ -115,7 +115,12 @@ static bool spread_in_loop(const Graph *g, uint32_t token, uint8_t *depends) {
   return news;
 }
 
-void graph_again(Graph *g, Node *map, uint32_t last) {
+/* Is the input one by which a function's own derivative keeps its rule for `dy`? What the rule makes of dy changes no value. */
+static bool keeps_rule(const Graph *g, Node n, uint32_t input, Node dy) {
+  return node_prim(g, n) == P_OWN && input % 2 && node_is(node_in(g, n, 1), dy);
+}
+
+static void make_again(Graph *g, Node *map, uint32_t last, Node dy) {
   uint8_t *depends = mem_zero(last + 1, 1);
   uint32_t *loops = mem_zero(g->loops + 1, sizeof *loops);
   for (bool more = true; more;) {
@@ -124,6 +129,7 @@ void graph_again(Graph *g, Node *map, uint32_t last) {
       const NodeData *d = node_data(g, (Node){id});
       for (uint32_t i = 0; !depends[id] && i < d->count; i++) {
         const Node in = node_in(g, (Node){id}, i);
+        if (keeps_rule(g, (Node){id}, i, dy)) continue;
         depends[id] = depends[in.id] || map[in.id].id != in.id;
         if (depends[id] && d->prim == P_LOOP) more = spread_in_loop(g, id, depends) || more;
       }
@@ -137,12 +143,14 @@ void graph_again(Graph *g, Node *map, uint32_t last) {
   free(loops);
 }
 
+void graph_again(Graph *g, Node *map, uint32_t last) { make_again(g, map, last, NODE_NONE); }
+
 Node graph_substitute(Graph *g, Node n, Node from, Node to) {
   if (n.id < from.id) return n;
   Node *map = mem_alloc((n.id + 1) * sizeof *map);
   for (uint32_t id = 0; id <= n.id; id++) map[id] = (Node){id};
   map[from.id] = to;
-  graph_again(g, map, n.id);
+  make_again(g, map, n.id, from);
   const Node made = map[n.id];
   free(map);
   return made;

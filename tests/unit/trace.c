@@ -11,6 +11,7 @@
 
 #include "build.h"
 #include "interp.h"
+#include "loops.h"
 #include "parse.h"
 #include "render.h"
 #include "trace.h"
@@ -495,6 +496,23 @@ static void sums_diagonals(void **state) {
   fixture_close(&f);
 }
 
+/* An optimiser over all asks for the loss again, within a loop of its own: the rule is made for each of them. */
+static void own_derivatives_asked_again(void **state) {
+  Fixture f;
+  fixture_open(&f,
+               "fn pair(x, y) = x * sin(y)\n  with gradient(dy) = (dy * sin(y), dy * x * cos(y))\n"
+               "model m { input x: [4]; param w: [4] ~ ones; loss sum(abs(pair(x, w) - 0.125)) }\n"
+               "train { optimizer = lbfgs(0.1) }",
+               TYPE_F64);
+  Graph *g = graph_rebuild(f.program->train, true);
+  Loops loops = loops_find(g);
+  for (uint32_t id = 1; id < g->nodes.count; id++) /* no carry of a loop that is not there */
+    if (node_prim(g, (Node){id}) == P_CARRY) assert_true(loop_of(&loops, (Node){id}) >= 0);
+  loops_free(&loops);
+  graph_free(g);
+  fixture_close(&f);
+}
+
 /* Two inner steps from shared parameters, one copy an example; the outer gradient goes through both. */
 static void learns_to_learn(void **state) {
   Fixture f;
@@ -632,6 +650,7 @@ int main(void) {
       cmocka_unit_test(names_are_dotted),
       cmocka_unit_test(own_derivatives), cmocka_unit_test(derives_own_derivatives), cmocka_unit_test(keeps_examples_apart), cmocka_unit_test(sums_diagonals),
       cmocka_unit_test(own_derivatives_of_any_kind),
+      cmocka_unit_test(own_derivatives_asked_again),
       cmocka_unit_test(derives_by_arrays), cmocka_unit_test(learns_to_learn),
       cmocka_unit_test(settles),
       cmocka_unit_test(copies_follow),
