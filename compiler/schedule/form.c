@@ -69,12 +69,23 @@ static void depend_below(Fuse *f, uint32_t form, Node n) {
   vec_free(&leaves);
 }
 
+/* Is n made in places, or inside of a border, by a stage that depends on stage s? */
+static bool is_placed_behind(Fuse *f, Node n, uint32_t s) {
+  for (uint32_t i = 0; f->in_places[n.id] && i < f->placed.count; i++) {
+    const Node source = f->placed.data[i].source;
+    if (node_is(f->placed.data[i].target, n) && f->form_of[source.id] >= 0 && form_depends(f, (uint32_t)f->form_of[source.id], s)) return true;
+  }
+  const Node inside = f->inside[n.id];
+  return inside.id && f->form_of[inside.id] >= 0 && form_depends(f, (uint32_t)f->form_of[inside.id], s);
+}
+
 /* May the elementwise node with these leaves be computed in stage s? Everything else that it reads must come before. */
 static bool may_join(Fuse *f, uint32_t s, const Leaves *leaves) {
   if (f->forms.data[s].operands + leaves->count + 2 > FORM_MOST_OPERANDS) return false;
   for (uint32_t i = 0; i < leaves->count; i++) {
     const Node n = leaves->data[i].node;
     const int32_t made = f->form_of[n.id];
+    if (is_placed_behind(f, n, s)) return false;
     if (made < 0) continue;
     if ((uint32_t)made == s) {
       if (!leaves->data[i].identity) return false;
