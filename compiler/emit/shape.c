@@ -72,13 +72,14 @@ static bool ends_ragged(const TileShape *shape, const Kernel *k, Extent rows) {
   return rows.batch >= 0 || rows.count % shape->rows || !k->cut_unit || k->cut_unit % shape->rows;
 }
 
-/* Tiles of equal height where the count is known; where it is a multiple of the height, it need not be asked. */
+/* The tallest tiles of at most `rows` of which a unit is made. */
 static unsigned even_unit(unsigned rows, uint32_t unit) {
   while (unit % rows) rows--;
   return rows;
 }
 
 #define RAGGED_ROWS 8 /* each has an address of its own: more would not be in registers */
+/* Tiles of equal height where the count is known; where it is a multiple of the height, it need not be asked. */
 static void balance_rows(TileShape *shape, const Kernel *k, const Stage *s, bool fixed) {
   const Extent rows = shape_rows(s);
   const bool known = rows.batch < 0 && !is_cut(k, s, s->row);

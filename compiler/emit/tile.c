@@ -441,7 +441,6 @@ void tile_fill_rows(Tile *t, V panel, V row, V rows, V from, V to) {
 }
 
 int64_t tile_panel_size(const Tile *t, unsigned vectors) { return t->shape.depth * vectors * t->n->lanes; }
-int64_t tile_row_panel_size(const Tile *t) { return t->shape.depth * t->shape.rows; }
 int64_t tile_sums_size(const Tile *t, unsigned vectors) {
   return shape_sum_rows(&t->shape, t->n->stage) * vectors * t->n->lanes;
 }

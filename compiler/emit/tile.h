@@ -43,9 +43,8 @@ void tile_finish(Tile *t, V row, V rows, V sums);
 void tile_fill(Tile *t, V panel, V from, V to);
 /* Lays out the row operand for `rows` rows from `row` on: [tile][k][rows of a tile]. `from`, `to`: as of a call. */
 void tile_fill_rows(Tile *t, V panel, V row, V rows, V from, V to);
-/* Elements of one panel of the lane operand with `vectors` vectors, and of one tile of the row operand. */
+/* Elements of one panel of the lane operand with `vectors` vectors. */
 int64_t tile_panel_size(const Tile *t, unsigned vectors);
-int64_t tile_row_panel_size(const Tile *t);
 /* Elements of the sums that a panel of so many vectors leaves between parts. */
 int64_t tile_sums_size(const Tile *t, unsigned vectors);
 LLVMTypeRef tile_panel_type(const Tile *t, int32_t expr);
