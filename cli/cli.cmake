@@ -16,5 +16,11 @@ if(cli_files)
   target_compile_definitions(gradc PRIVATE GRADC_VERSION="${PROJECT_VERSION}")
   if(GRADC_STATIC_LLVM) # 36 MB of code at fixed addresses: nothing to relocate at the start
     target_link_options(gradc PRIVATE -no-pie -Wl,--gc-sections)
+    set(llvm_start -Wl,-T,${PROJECT_SOURCE_DIR}/compiler/emit/llvm_start.ld)
+    include(CheckLinkerFlag)
+    check_linker_flag(C ${llvm_start} LLVM_STARTS_LATE) # GNU's and LLVM's linkers; with others it starts before main
+    if(LLVM_STARTS_LATE)
+      target_link_options(gradc PRIVATE ${llvm_start})
+    endif()
   endif()
 endif()

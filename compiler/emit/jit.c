@@ -31,11 +31,16 @@ static const struct {
 };
 #define LEVEL_COUNT (sizeof levels / sizeof *levels)
 
+/* LLVM's constructors, where the linker set them apart (llvm_start.ld); else they ran before main, and these are NULL. */
+typedef void Constructor(void);
+extern Constructor *const llvm_start_begin[] __attribute__((weak)), *const llvm_start_end[] __attribute__((weak));
+
 /* LLVM's options and target tables belong to the process. The three passes left out cost a tenth of the compile time each
  * and gain nothing that shows: our addresses are already base + index * size + constant, and the orders in which we emit leave two of
  * the three schedulers little to do (as much code, as many spills, the same speed of products and steps within 2 %). */
 static void init_llvm(void) {
   const char *options[] = {"gradc", "-disable-lsr", "-disable-post-ra", "-enable-misched=false"};
+  for (Constructor *const *run = llvm_start_begin; run != llvm_start_end; run++) (*run)();
   LLVMInitializeX86TargetInfo(), LLVMInitializeX86Target(), LLVMInitializeX86TargetMC(), LLVMInitializeX86AsmPrinter();
   LLVMInitializeAArch64TargetInfo(), LLVMInitializeAArch64Target(), LLVMInitializeAArch64TargetMC();
   LLVMInitializeAArch64AsmPrinter();
