@@ -149,6 +149,10 @@ V e_masked_store(Emit *e, V value, V address, V mask) {
   return e_intrinsic(e, "llvm.masked.store", over, 2, args, 4);
 }
 
+void e_prefetch(Emit *e, V address, bool to_write) {
+  e_intrinsic(e, "llvm.prefetch", &e->ptr, 1, (V[]){address, e_int(e, e->i32, to_write), e_int(e, e->i32, 3), e_int(e, e->i32, 1)}, 4);
+}
+
 V e_gep(Emit *e, LLVMTypeRef element, V address, V index) {
   return LLVMBuildGEP2(e->b, element, address, &index, 1, "");
 }

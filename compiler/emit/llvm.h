@@ -55,6 +55,7 @@ V e_load(Emit *e, LLVMTypeRef type, V address, unsigned align);
 V e_store(Emit *e, V value, V address, unsigned align);
 V e_masked_load(Emit *e, LLVMTypeRef type, V address, V mask, V other);
 V e_masked_store(Emit *e, V value, V address, V mask);
+void e_prefetch(Emit *e, V address, bool to_write); /* asks for a line of memory; any address may be given */
 V e_gep(Emit *e, LLVMTypeRef element, V address, V index);
 /* Lanes 0 .. n-1 on, as a constant; and with a run-time n (i64, may exceed the lane count). */
 V e_mask(Emit *e, unsigned lanes, unsigned n);

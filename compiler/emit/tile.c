@@ -246,16 +246,28 @@ static void ask_ahead(Nest *in) {
   }
   for (uint32_t i = 0; i < in->stage->loads.count; i++) {
     if (!load_behind(in, i)) continue;
-    const uint64_t written = in->kernel->operand_written[in->stage->loads.data[i].operand];
+    const bool written = in->kernel->operand_written[in->stage->loads.data[i].operand];
     for (unsigned r = 0; r < in->rows; r++)
-      for (unsigned v = 0; v < in->vectors; v++) {
-        V args[] = {nest_spot(in, i, r, v), e_int(e, e->i32, written), e_int(e, e->i32, 3), e_int(e, e->i32, 1)};
-        e_intrinsic(e, "llvm.prefetch", &e->ptr, 1, args, 4);
-      }
+      for (unsigned v = 0; v < in->vectors; v++) e_prefetch(e, nest_spot(in, i, r, v), written);
   }
   if (!go) return;
   LLVMBuildBr(e->b, go);
   LLVMPositionBuilderAtEnd(e->b, go);
+}
+
+#define LINE_BYTES 64
+
+/* The row operand where its rows adjoin and a point of the sum is a line of memory or more from the next one: each tile reads a
+ * piece of many lines, which no processor sees coming. -1: it is laid out, or lies otherwise. */
+static int32_t rows_to_ask_for(const Tile *t) {
+  const Stage *s = t->n->stage;
+  if (t->shape.packed_rows >= 0 || s->order != ORDER_SEQUENCE || s->row_outer >= 0 || s->pairs) return -1;
+  const Expr *x = &s->exprs.data[shape_lane_operand(s) == s->before ? s->before2 : s->before];
+  if (x->kind != X_LOAD) return -1;
+  const Load *l = &s->loads.data[x->a];
+  const unsigned inner = (unsigned)s->par + s->red - 1;
+  const int64_t step = l->at.stride[inner] * type_bytes((Type)t->n->kernel->operand_type[l->operand]);
+  return l->guard_count || l->gather || l->at.stride[s->row] != 1 || l->at.batch[s->row] >= 0 || step < LINE_BYTES ? -1 : x->a;
 }
 
 /* The body of a tile's function, begun already. */
@@ -278,7 +290,7 @@ static void tile_body(const Tile *t, const Variant *v) {
     p.operand[row_panel] = panel_operand(t, t->shape.packed_rows, p.row_panel, &at, p.index[stage.row], p.from);
   }
   tile_nest(t, v, &p, &in, &kernel, &stage, row_panel);
-  in.panel = panel;
+  in.panel = panel, in.next_rows = rows_to_ask_for(t);
   stage_wants(&in);
   open_par_axes(&in, &p, true);
   if (t->shape.beyond) {
