@@ -132,8 +132,8 @@ def main():
     er = series(lambda t: erf(sqrt(t)) / sqrt(t) - 1, 2 / sqrt(pi) - 1)
     fit("erf32", er, lambda t: 1 / (1 + er(t)), 7, 0, mpf("1.01") ** 2, round32)
     fit("erf64", er, lambda t: 1 / (1 + er(t)), 12, 0, mpf("1.01") ** 2, round64)
-    print("/* log erfc(x) = x p(x) */")
-    fit("erfc32", lambda x: log(erfc(x)) / x, lambda x: x * erfc(x), 8, mpf("0.98"), mpf("4.0"), round32)
+    print("/* exp(x^2) erfc(x) as a function of x - 1 */")
+    fit("erfcx32", lambda t: exp((1 + t) ** 2) * erfc(1 + t), lambda t: exp(-((1 + t) ** 2)), 9, mpf("-0.02"), mpf("3.0"), round32)
     print("/* exp(x^2) erfc(x) (1 + 2 x) as a function of (x - 3) / (x + 3) */")
     def ex(q):
         x = 3 * (1 + q) / (1 - q)
