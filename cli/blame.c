@@ -96,7 +96,7 @@ static const char *remedy(Prim prim) {
 }
 
 Blame blame_step(Run *run, const void *const *inputs, const int64_t *batch) {
-  const Graph *g = run->front.program->train;
+  const Graph *g = front_traced(&run->front)->train;
   Blame found = {0};
   if (!small_enough(g, batch[0])) return found;
   double **slots = read_slots(run, g, inputs, batch);

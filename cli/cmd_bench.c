@@ -137,7 +137,7 @@ static void print(Bench *b) {
 
 int cmd_bench(const Options *o) {
   Bench b = {.run = {.options = o}};
-  int status = front_open(&b.run.front, o, true);
+  int status = front_recall(&b.run.front, o, true);
   if (!status) status = run_bench(&b) ? EXIT_DONE : EXIT_INPUT;
   if (!status) print(&b);
   run_close(&b.run);

@@ -23,7 +23,7 @@ int cmd_cache(const Options *o) {
     printf("{\"folder\":\"%s\",\"files\":%lld,\"bytes\":%lld,\"limit\":%lld}\n", folder, (long long)size.files, (long long)size.bytes,
            (long long)cache_limit());
   } else {
-    printf("%s: %lld compiled entries, %.1f MB of at most %lld\n", folder, (long long)size.files, (double)size.bytes * 1e-6,
+    printf("%s: %lld files, %.1f MB of at most %lld\n", folder, (long long)size.files, (double)size.bytes * 1e-6,
            (long long)(cache_limit() >> 20));
   }
   return EXIT_DONE;

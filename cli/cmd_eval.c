@@ -55,7 +55,7 @@ int cmd_eval(const Options *o) {
   Run run = {.options = o};
   const bool door = o->write_outputs || o->write_gradients;
   if (door && !door_options(o)) return EXIT_USAGE;
-  int status = front_open(&run.front, o, o->write_gradients != NULL);
+  int status = front_recall(&run.front, o, o->write_gradients != NULL);
   if (!status && door) status = door_eval(&run);
   else if (!status) status = evaluate(&run) ? EXIT_DONE : EXIT_INPUT;
   run_close(&run);

@@ -179,7 +179,7 @@ static bool predict(Prediction *p) {
 
 int cmd_predict(const Options *o) {
   Prediction p = {.run = {.options = o}};
-  int status = front_open(&p.run.front, o, false);
+  int status = front_recall(&p.run.front, o, false);
   if (!status) status = predict(&p) ? EXIT_DONE : EXIT_INPUT;
   run_close(&p.run);
   return status;

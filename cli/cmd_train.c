@@ -346,7 +346,7 @@ int cmd_train(const Options *o) {
   Training t = {.run = {.options = o}};
   Front *f = &t.run.front;
   if (!door_takes("write-trajectory", o->write_trajectory)) return EXIT_USAGE;
-  int status = front_open(f, o, true);
+  int status = front_recall(f, o, true);
   if (!status && o->print_config) {
     status = print_config(f);
   } else if (!status) {

@@ -78,7 +78,7 @@ void front_check_overrides(Front *f) {
 
 /* The inputs and targets of each block, in the order of their slots: those whose first extent is its batch. */
 static void find_wants(Front *f) {
-  const Graph *g = f->program->train ? f->program->train : f->program->eval;
+  const Graph *g = f->program->init; /* all graphs have the same slots */
   f->blocks = f->program->data.count;
   for (uint32_t b = 0; b < f->blocks; b++) {
     f->wants[b] = ARENA_ARRAY(&f->arena, DataWant, g->slots.count + 1);
@@ -129,16 +129,26 @@ int front_prepare(Front *f, const Options *o, bool train) {
   return EXIT_DONE;
 }
 
-int front_open(Front *f, const Options *o, bool train) {
+static int open_program(Front *f, const Options *o, bool train, bool recall) {
   const int status = front_prepare(f, o, train);
   if (status) return status;
-  f->program = compile_front(&f->session, o->path, &f->compile);
+  if (recall) f->program = compile_recall(&f->session, o->path, &f->compile);
+  if (!f->program) f->program = compile_front(&f->session, o->path, &f->compile);
   front_check_overrides(f);
   const bool failed = f->session.errors || !f->program;
   front_report(f);
   if (failed) return EXIT_INPUT;
   find_wants(f);
   return EXIT_DONE;
+}
+
+int front_open(Front *f, const Options *o, bool train) { return open_program(f, o, train, false); }
+int front_recall(Front *f, const Options *o, bool train) { return open_program(f, o, train, true); }
+
+const Program *front_traced(Front *f) {
+  if (!f->program->kept) return f->program;
+  if (!f->traced) f->traced = compile_front(&f->session, f->program->path, &f->compile);
+  return f->traced;
 }
 
 bool front_processor(Front *f, bool runs) {
@@ -212,9 +222,10 @@ static void tell_cache(const Front *f) {
 }
 
 void front_close(Front *f) {
-  if (f->compiled && f->verbose) tell_cache(f);
+  if (f->compiled && f->verbose) fprintf(stderr, "model: %s\n", f->program->kept ? "from the cache" : "traced"), tell_cache(f);
   if (f->compiled) compiled_free(f->compiled);
   if (f->program) program_free(f->program);
+  if (f->traced) program_free(f->traced);
   vec_free(&f->overrides);
   arena_free(&f->arena);
   session_free(&f->session);

@@ -10,6 +10,7 @@ typedef struct {
   Session session;
   CompileOptions compile;
   Program *program;     /* NULL after errors */
+  Program *traced;      /* front_traced's, where `program` comes from the cache */
   Compiled *compiled;   /* NULL until front_compile */
   const char *folder;   /* of the .nn file */
   DataWant *wants[GRADC_MAX_BATCHES];
@@ -24,6 +25,10 @@ typedef struct {
 /* Options to a program; warnings and errors are printed on the standard error (as JSON on the standard output where asked).
  * The status: EXIT_DONE, or EXIT_INPUT or EXIT_USAGE after messages. front_close in every case. */
 int front_open(Front *f, const Options *options, bool train);
+/* The same for commands that run a model and look at no graph: where the cache has the program (compile_recall), it is not traced. */
+int front_recall(Front *f, const Options *options, bool train);
+/* The program with its graphs, whichever way it was opened. */
+const Program *front_traced(Front *f);
 void front_close(Front *f);
 /* The first half of it: the options alone, nothing compiled. */
 int front_prepare(Front *f, const Options *options, bool train);

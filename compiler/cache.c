@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,9 +81,17 @@ static uint64_t processor(void) {
   return hash;
 }
 
+/* This program on this processor; `build` 0: unknown. Asking a virtual machine's processor costs microseconds a question. */
+static struct Maker { uint64_t build, processor; } the_maker;
+static void find_maker(void) {
+  dl_iterate_phdr(take_build, &the_maker.build);
+  the_maker.processor = processor();
+}
+
 bool cache_key(const char *text, size_t size, CacheKey *key) {
-  uint64_t build = 0, other = size;
-  dl_iterate_phdr(take_build, &build);
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, find_maker);
+  uint64_t other = size;
   for (size_t i = 0; i + 8 <= size; i += 8) { /* a second hash, of another kind */
     uint64_t word;
     memcpy(&word, text + i, sizeof word);
@@ -90,9 +99,9 @@ bool cache_key(const char *text, size_t size, CacheKey *key) {
     other ^= other >> 29;
   }
   for (size_t i = size & ~(size_t)7; i < size; i++) other = (other ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
-  const uint64_t machine = hash_mix(build, processor());
+  const uint64_t machine = hash_mix(the_maker.build, the_maker.processor);
   *key = (CacheKey){{hash_mix(machine, hash_words(text, size)), hash_mix(other, machine)}};
-  return build != 0;
+  return the_maker.build != 0;
 }
 
 /* ---- places ---- */

@@ -17,6 +17,7 @@
 #include "check.h"
 #include "emit.h"
 #include "gradc.h"
+#include "kept.h"
 #include "mem.h"
 #include "parse.h"
 #include "passes.h"
@@ -25,8 +26,9 @@
 #include "warnings.h"
 
 typedef struct {
-  Graph *graph;          /* optimised and lowered */
-  Flops flops;           /* of the graph before it was lowered */
+  KeptEntry known;       /* what outlives the process; flops: of the graph before it was lowered */
+  bool has_key;          /* known.code: the cache is in use */
+  Graph *graph;          /* optimised and lowered; this and the next two: NULL where the entry comes from the cache */
   Schedule *schedule;
   uint32_t *rows;        /* of the program's buffer table, one a buffer of the schedule; entries share equal ones */
   Loaded *code;
@@ -45,6 +47,9 @@ struct Compiled {
   uint32_t row_places[1024];
   GradcProgram program;
   Tuned tuned;
+  const char *path;        /* the .nn file */
+  Program *traced;         /* where what was kept did not do after all: the whole program, and its plans */
+  Compiled *planned;
   Arena arena;
 };
 
@@ -97,6 +102,7 @@ Program *compile_front(Session *s, const char *path, CompileOptions *options) {
   Program *program = NULL;
   if (parse_file(s, &tree, path, &file)) program = trace_program(s, &tree, file, path, &options->trace);
   tree_free(&tree);
+  if (program) program->silent = !s->diags;
   return program;
 }
 
@@ -228,7 +234,7 @@ static void plan_entry(Compiled *c, Program *p, GradcEntryKind kind) {
   if (!graph) return;
   Entry *e = &c->entries[kind];
   GradcEntryInfo *info = &c->program.entries[kind];
-  e->graph = prepare(graph, kind, &c->options, &e->flops);
+  e->graph = prepare(graph, kind, &c->options, &e->known.flops);
   e->schedule = schedule_graph(c->session, e->graph, &c->machine);
   tuned_apply(&c->tuned, e->schedule);
   if (c->options.arena_limit) schedule_recompute(e->schedule, c->options.arena_batch, c->options.arena_limit);
@@ -238,6 +244,8 @@ static void plan_entry(Compiled *c, Program *p, GradcEntryKind kind) {
   memcpy(info->arena_batch, e->schedule->arena_batch, sizeof info->arena_batch);
   memcpy(info->arena_pair, e->schedule->arena_pair, sizeof info->arena_pair);
   info->max_threads = useful_threads(e->schedule, p->plan.batch > 0 ? p->plan.batch : 1024);
+  e->known.planned = true;
+  e->known.kernels = e->schedule->kernels.count, e->known.launches = e->schedule->launches.count;
 }
 
 /* Code generation takes some milliseconds a kernel: from four kernels on it is shared between the processors. */
@@ -294,35 +302,162 @@ static void keep_cached(const Compiled *c, const CacheKey *key, const EmitResult
   if (!cache_write(c->options.cache, key, kept, count, cache_limit(), why, sizeof why)) snprintf(note, size, "not kept: %s", why);
 }
 
+static const char *const entry_names[] = {"gradc_init", "gradc_train", "gradc_eval", "gradc_gradient"};
+
 static void free_parts(EmitResult *parts, unsigned count) {
   for (unsigned i = 0; i < count; i++) free(parts[i].object), parts[i] = (EmitResult){0};
 }
 
-void compile_entry(Compiled *c, GradcEntryKind kind) {
-  static const char *const names[] = {"gradc_init", "gradc_train", "gradc_eval", "gradc_gradient"};
+/* An entry's code from the cache; false where it is not there. */
+static bool take_cached(Compiled *c, GradcEntryKind kind) {
   Entry *e = &c->entries[kind];
-  if (!e->schedule || e->code) return;
+  EmitResult parts[EMIT_MAX_PARTS] = {{0}};
+  const char *error = NULL;
+  const double start = seconds_now();
+  const unsigned count = e->has_key ? read_cached(c, &e->known.code, parts) : 0;
+  if (count) e->code = emit_load_parts(parts, count, &error);
+  free_parts(parts, count);
+  if (!e->code) return false;
+  c->program.entries[kind].run = emit_entry(e->code, entry_names[kind]);
+  strcpy(e->cache, "hit");
+  e->seconds = seconds_now() - start;
+  return true;
+}
+
+/* ---- what outlives the process ---- */
+
+/* Whether such a program is kept: one that is compiled as a rule, with nothing that a command chose for a while. */
+static bool can_keep(const CompileOptions *o, unsigned entries) {
+  return o->cache && !o->tuned && !o->arena_limit && !o->stamps && !o->gradients && !o->plan_only && !(entries & 1u << GRADC_ENTRY_GRADIENT);
+}
+
+/* All that a program and its tables follow from, but for the files that it imports. */
+static bool program_key(const Session *s, const Machine *m, const Tuned *tuned, const CompileOptions *o, CacheKey *key) {
+  const TraceOptions *t = &o->trace;
+  const Source *source = s->sources.files[0];
+  Text text = {0};
+  text_printf(&text, "program %s of %s, for %s, tiles %u %u, without %s\n", t->model ? t->model : "", source->path, o->cpu ? o->cpu : "native",
+              o->tile_rows, o->tile_vectors, o->without ? o->without : "");
+  text_printf(&text, "vectors %u x %u, caches %lld %lld %lld\n", m->vector_bytes, m->vector_registers, (long long)m->l1, (long long)m->l2,
+              (long long)m->l3);
+  text_printf(&text, "float %d, bf16 %d, batch %lld, epochs %lld, steps %lld, seed %lld, train %d, quiet %llx\n", (int)t->float_type, o->bf16,
+              (long long)t->batch, (long long)t->epochs, (long long)t->steps, (long long)t->seed, !t->no_train, (unsigned long long)s->quiet);
+  for (uint32_t i = 0; i < t->override_count; i++)
+    text_printf(&text, "set %zu %s=%s\n", strlen(t->overrides[i].value), t->overrides[i].name, t->overrides[i].value);
+  for (uint32_t i = 0; i < tuned->tiles.count; i++)
+    text_printf(&text, "tile %llx %u %u\n", (unsigned long long)tuned->tiles.data[i].kernel, tuned->tiles.data[i].rows, tuned->tiles.data[i].vectors);
+  text_add_bytes(&text, source->text, source->length);
+  const bool ok = cache_key(text_get(&text), text.length, key);
+  text_free(&text);
+  return ok;
+}
+
+/* A failure is no matter: the code's own note tells of a cache that cannot be written. */
+static void keep_program(Compiled *c, Program *program, const CacheKey *key) {
+  const Sources *sources = &c->session->sources;
+  Kept kept = {.key = *key, .tables = c->program, .files = ARENA_ARRAY(&c->arena, KeptFile, sources->count)};
+  Text text = {0};
+  char why[192];
+  for (uint32_t i = 1; i < sources->count; i++) {
+    const Source *file = sources->files[i];
+    if (!file->is_file) continue; /* the library is the compiler's, settings are in the key */
+    KeptFile *to = &kept.files[kept.file_count++];
+    *to = (KeptFile){.path = file->path, .base = file->base};
+    cache_key(file->text, file->length, &to->text);
+  }
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++) kept.entries[kind] = c->entries[kind].known;
+  kept_write(&kept, program, &text);
+  const CachePart part = {text.data, text.length};
+  cache_write(c->options.cache, key, &part, 1, cache_limit(), why, sizeof why);
+  text_free(&text);
+}
+
+/* The imports are read as they were read then, and must be the same. */
+static bool same_files(Session *s, const Kept *kept) {
+  for (uint32_t i = 0; i < kept->file_count; i++) {
+    const KeptFile *file = &kept->files[i];
+    const char *why;
+    const Source *source = source_read(&s->sources, file->path, &why);
+    CacheKey text;
+    if (!source || source->base != file->base || !cache_key(source->text, source->length, &text)) return false;
+    if (memcmp(&text, &file->text, sizeof text)) return false;
+  }
+  return true;
+}
+
+Program *compile_recall(Session *s, const char *path, CompileOptions *options) {
+  const char *why;
+  if (!can_keep(options, 0) || s->sources.count || !source_read(&s->sources, path, &why)) return NULL;
+  const Machine machine = machine_of(options);
+  Tuned tuned = {0};
+  CacheKey key;
+  CachePart parts[CACHE_MAX_PARTS];
+  Program *program = NULL;
+  compile_tuned(options, &tuned);
+  const unsigned count = program_key(s, &machine, &tuned, options, &key) ? cache_read(options->cache, &key, parts) : 0;
+  if (count == 1) program = kept_read(s, path, parts[0].bytes, parts[0].size);
+  for (unsigned i = 0; i < count; i++) free(parts[i].bytes);
+  tuned_free(&tuned);
+  if (program && (memcmp(&program->kept->key, &key, sizeof key) || !same_files(s, program->kept))) {
+    program_free(program);
+    program = NULL;
+  }
+  for (uint32_t i = 0; program && i < options->trace.override_count; i++) options->trace.overrides[i].used = true; /* or it was an error */
+  return program;
+}
+
+static void take_kept(Compiled *c, const Kept *kept) {
+  GradcProgram *p = &c->program;
+  const GradcProgram *tables = &kept->tables;
+  memcpy(p->batch, tables->batch, sizeof p->batch);
+  memcpy(p->entries, tables->entries, sizeof p->entries);
+  p->buffers = tables->buffers, p->buffer_count = tables->buffer_count;
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++) c->entries[kind].known = kept->entries[kind], c->entries[kind].has_key = true;
+}
+
+/* The program of the same texts: they are still in the session. */
+static Program *trace_again(Compiled *c) {
+  Program *program = compile_front(c->session, c->path, &c->options);
+  if (!program) DIAG_BUG(c->session, ((Span){0}), "%s compiled before, and does not now", c->path);
+  return program;
+}
+
+/* The code of an entry is no longer in the cache: the plans are made anew. They are the ones that instances were made by. */
+static void plan_again(Compiled *c) {
+  CompileOptions options = c->options;
+  options.plan_only = true, options.tuned = &c->tuned;
+  c->traced = trace_again(c);
+  c->planned = compile_program(c->session, c->traced, &options, 0);
+  Compiled *from = c->planned;
+  bool same = from->program.buffer_count == c->program.buffer_count;
+  for (uint32_t i = 0; same && i < c->program.buffer_count; i++) same = same_row(&from->program.buffers[i], &c->program.buffers[i]);
+  if (!same)
+    DIAG_BUG(c->session, ((Span){0}), "%s is planned otherwise than before", c->path);
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++) {
+    Entry *to = &c->entries[kind], *e = &from->entries[kind];
+    to->graph = e->graph, to->schedule = e->schedule, to->rows = e->rows;
+    e->graph = NULL, e->schedule = NULL;
+  }
+}
+
+void compile_entry(Compiled *c, GradcEntryKind kind) {
+  Entry *e = &c->entries[kind];
+  if (!e->known.planned || e->code || take_cached(c, kind)) return;
+  if (!e->schedule) plan_again(c);
   const double start = seconds_now();
   EmitOptions options = emit_options(&c->options);
   options.rows = e->rows;
   options.stamps = c->options.stamps && kind == GRADC_ENTRY_TRAIN;
   EmitResult parts[EMIT_MAX_PARTS] = {{0}};
-  CacheKey key;
-  const bool cached = entry_key(c, kind, &key);
   const char *error = NULL;
-  unsigned count = cached ? read_cached(c, &key, parts) : 0;
-  if (count) e->code = emit_load_parts(parts, count, &error);
-  strcpy(e->cache, e->code ? "hit" : cached ? "miss" : "off");
-  if (!e->code) {
-    free_parts(parts, count);
-    count = part_count(e->schedule);
-    emit_schedule_parts(e->schedule, names[kind], &options, parts, count);
-    if (cached) keep_cached(c, &key, parts, count, e->cache, sizeof e->cache);
-    e->code = emit_load_parts(parts, count, &error);
-  }
+  const unsigned count = part_count(e->schedule);
+  strcpy(e->cache, e->has_key ? "miss" : "off");
+  emit_schedule_parts(e->schedule, entry_names[kind], &options, parts, count);
+  if (e->has_key) keep_cached(c, &e->known.code, parts, count, e->cache, sizeof e->cache);
+  e->code = emit_load_parts(parts, count, &error);
   free_parts(parts, count);
   if (!e->code) DIAG_BUG(c->session, ((Span){0}), "the code cannot be loaded: %s", error ? error : "no reason");
-  c->program.entries[kind].run = emit_entry(e->code, names[kind]);
+  c->program.entries[kind].run = emit_entry(e->code, entry_names[kind]);
   e->seconds = seconds_now() - start;
 }
 
@@ -353,29 +488,52 @@ static void compile_entries(Compiled *c, unsigned entries) {
     if (started[kind]) pthread_join(threads[kind], NULL);
 }
 
-Compiled *compile_program(Session *s, Program *program, const CompileOptions *options, unsigned entries) {
+/* Optimises, schedules, and plans the memory of all entries: the program's tables. */
+static void plan_program(Compiled *c, Program *program, unsigned entries) {
+  /* Gradients alone are for callers of the C interface: no room is kept for them where they are not wanted. */
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
+    if (kind != GRADC_ENTRY_GRADIENT || entries & 1u << kind) plan_entry(c, program, (GradcEntryKind)kind);
+  const EmitOptions e = emit_options(&c->options);
+  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++) {
+    Entry *entry = &c->entries[kind];
+    if (!entry->schedule) continue;
+    c->program.entries[kind].scratch = emit_scratch(entry->schedule, &e);
+    entry->has_key = !c->options.plan_only && entry_key(c, (GradcEntryKind)kind, &entry->known.code);
+  }
+  c->program.buffers = c->buffers.data;
+  c->program.buffer_count = c->buffers.count;
+  for (uint32_t i = 0; i < program->data.count && i < GRADC_MAX_BATCHES; i++) c->program.batch[i] = program->plan.batch;
+}
+
+static Compiled *open_compiled(Session *s, const Program *program, const CompileOptions *options) {
   Compiled *c = mem_zero(1, sizeof *c);
   c->session = s;
   c->options = *options;
   c->machine = machine_of(options);
+  c->path = arena_text(&c->arena, program->path, strlen(program->path));
   for (uint32_t i = 0; options->tuned && i < options->tuned->tiles.count; i++) tuned_set(&c->tuned, options->tuned->tiles.data[i]);
   if (!options->tuned && !options->plan_only) compile_tuned(options, &c->tuned);
   c->program.abi = GRADC_ABI_VERSION;
   c->program.name = arena_text(&c->arena, program->name, strlen(program->name));
   fill_slots(c, program->init);
-  /* Gradients alone are for callers of the C interface: no room is kept for them where they are not wanted. */
-  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
-    if (kind != GRADC_ENTRY_GRADIENT || entries & 1u << kind) plan_entry(c, program, (GradcEntryKind)kind);
-  for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
-    if (c->entries[kind].schedule) {
-      const EmitOptions e = emit_options(&c->options);
-      c->program.entries[kind].scratch = emit_scratch(c->entries[kind].schedule, &e);
-    }
   c->program.slots = c->slots.data;
   c->program.slot_count = c->slots.count;
-  c->program.buffers = c->buffers.data;
-  c->program.buffer_count = c->buffers.count;
-  for (uint32_t i = 0; i < program->data.count && i < GRADC_MAX_BATCHES; i++) c->program.batch[i] = program->plan.batch;
+  return c;
+}
+
+Compiled *compile_program(Session *s, Program *program, const CompileOptions *options, unsigned entries) {
+  Compiled *c = open_compiled(s, program, options);
+  CacheKey key;
+  const bool keeps = can_keep(options, entries) && program_key(s, &c->machine, &c->tuned, options, &key);
+  if (program->kept && keeps && !memcmp(&program->kept->key, &key, sizeof key)) {
+    take_kept(c, program->kept);
+    for (int kind = 0; kind < GRADC_ENTRY_COUNT; kind++)
+      if (entries & 1u << kind && c->entries[kind].known.planned && !take_cached(c, (GradcEntryKind)kind) && !c->planned) plan_again(c);
+  } else {
+    if (program->kept) program = c->traced = trace_again(c);
+    plan_program(c, program, entries);
+    if (keeps && program->silent) keep_program(c, program, &key);
+  }
   if (!options->plan_only) compile_entries(c, entries);
   return c;
 }
@@ -454,8 +612,9 @@ const GradcProgram *compiled_program(const Compiled *c) { return &c->program; }
 
 CompileStats compiled_stats(const Compiled *c, GradcEntryKind entry, int64_t batch) {
   const Entry *e = &c->entries[entry];
-  if (!e->schedule) return (CompileStats){0};
-  return (CompileStats){e->flops.fixed + e->flops.each * (double)batch, e->schedule->kernels.count, e->schedule->launches.count, e->seconds, e->cache};
+  const KeptEntry *k = &e->known;
+  if (!k->planned) return (CompileStats){0};
+  return (CompileStats){k->flops.fixed + k->flops.each * (double)batch, k->kernels, k->launches, e->seconds, e->cache};
 }
 
 /* Rounds that read all of an operand; one that advances from round to round is read once by all of them together. */
@@ -496,6 +655,8 @@ void compiled_free(Compiled *c) {
     schedule_free(c->entries[i].schedule);
     if (c->entries[i].graph) graph_free(c->entries[i].graph);
   }
+  compiled_free(c->planned);
+  if (c->traced) program_free(c->traced);
   vec_free(&c->slots);
   vec_free(&c->buffers);
   tuned_free(&c->tuned);

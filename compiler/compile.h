@@ -26,8 +26,13 @@ typedef struct {
 /* Parse, check, trace. NULL after errors, which are in the session; `path` may be unreadable: that is an error too. */
 Program *compile_front(Session *s, const char *path, CompileOptions *options);
 
+/* The program from the cache, where one was compiled of these very texts under these options, and nothing was said of it: its graphs are
+ * missing but for `init`, which has the slots and no nodes. compile_program takes it. Else NULL: compile_front then. */
+Program *compile_recall(Session *s, const char *path, CompileOptions *options);
+
 typedef struct Compiled Compiled;
-/* Optimise, schedule, plan all entries; emit those whose bit (1 << GradcEntryKind) is in `entries`. */
+/* Optimise, schedule, plan all entries; emit those whose bit (1 << GradcEntryKind) is in `entries`. The program must
+ * live as long. */
 Compiled *compile_program(Session *s, Program *program, const CompileOptions *options, unsigned entries);
 /* Emits an entry that was left out; its place in the plan is already known, so instances stay valid. */
 void compile_entry(Compiled *compiled, GradcEntryKind entry);
@@ -91,6 +96,7 @@ typedef struct {
   double flops;               /* of its contractions */
   double bytes;               /* of its operands, each counted once a round, or once where each round has its own part */
 } CompileLaunch;
+/* Of a program that was traced, not recalled. */
 CompileLaunch compiled_launch(const Compiled *compiled, GradcEntryKind entry, uint32_t launch, int64_t batch);
 
 /* `gradc dump --after STAGE`: ast, trace, a pass by name, schedule, ir, asm. `entry` chooses the graph. False: no such

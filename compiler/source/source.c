@@ -67,6 +67,8 @@ static char *read_all(FILE *file, size_t *length, const char **why) {
 }
 
 Source *source_read(Sources *sources, const char *path, const char **why) {
+  for (uint32_t i = 0; i < sources->count; i++)
+    if (sources->files[i]->is_file && !strcmp(sources->files[i]->path, path)) return sources->files[i];
   FILE *file = fopen(path, "rb");
   if (!file) {
     *why = strerror(errno);
@@ -82,7 +84,8 @@ Source *source_read(Sources *sources, const char *path, const char **why) {
   fclose(file);
   if (!data) return NULL;
   Source *source = source_add(sources, path, data, length, false);
-  if (!source) *why = "the files are larger than 4 GiB together";
+  if (source) source->is_file = true;
+  else *why = "the files are larger than 4 GiB together";
   free(data);
   return source;
 }

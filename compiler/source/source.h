@@ -20,6 +20,7 @@ typedef struct {
   uint32_t *lines;  /* offset of each line's first byte */
   uint32_t line_count;
   bool embedded;    /* the standard library: part of the binary */
+  bool is_file;     /* read from one */
 } Source;
 
 typedef struct {
@@ -35,7 +36,7 @@ typedef struct {
 
 /* Adds a copy of `text`. Files over 64 MiB, or a space over 4 GiB, are refused with NULL. */
 Source *source_add(Sources *sources, const char *path, const char *text, size_t length, bool embedded);
-/* Reads a file whole; NULL with *why filled from the system's error (or "is a directory", "is larger than 64 MiB"). */
+/* Reads a file whole, once: the same path is the same text as long as the sources live. NULL with *why filled from the system's error (or "is a directory", "is larger than 64 MiB"). */
 Source *source_read(Sources *sources, const char *path, const char **why);
 /* The file, line and column of a position. */
 Place source_place(const Sources *sources, uint32_t position);

@@ -109,6 +109,8 @@ typedef struct Program {
   TrainPlan plan;
   Vec(WeightStart) starts;
   Vec(Setting) settings;  /* everything that --set can change, with its value */
+  bool silent;            /* nothing was said of it: no warning */
+  const struct Kept *kept; /* it comes from the cache (compiler/kept.h), with no graph but `init`, which has no nodes; else NULL */
   Arena arena;
 } Program;
 
