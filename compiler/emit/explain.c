@@ -5,7 +5,7 @@
 static void explain_sums(const TileShape *shape, Text *out) {
   if (!shape->parts) text_add(out, "whole sums");
   else text_printf(out, "sums in parts of %lld, between them in scratch (%s)", (long long)shape->depth, shape->parts_reason);
-  if (shape->defer) text_printf(out, "; %lld whole rows, then what is behind the sums in the order of memory (an update's state is large)", (long long)shape->defer);
+  if (shape->defer) text_printf(out, "; %lld whole rows, then what is behind the sums in the order of memory (%s)", (long long)shape->defer, shape->defer_reason);
 }
 
 static void explain_panels(const TileShape *shape, const Stage *s, unsigned lanes, Text *out) {

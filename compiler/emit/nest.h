@@ -94,7 +94,7 @@ typedef struct Nest {
   uint32_t spot_count, first_guard, first_store;
   uint32_t *guard_spot, *expr_spot;
   bool *sure;               /* by spot: a guard that holds wherever the open loops come */
-  V taps_from, taps_to;     /* of the loop that begins next, where not all of its axis; or NULL */
+  V taps_from, taps_to;     /* of the loop that begins next, where not all of its axis: taps, or rows; or NULL */
   Cell *cells;                             /* by expression */
   V acc[NEST_MAX_ROWS * NEST_MAX_VECTORS]; /* what was combined: [row][vector] */
   V second[NEST_MAX_ROWS * NEST_MAX_VECTORS]; /* … of COMBINE_ARGMAX what is largest; of two sums the other one */
@@ -241,7 +241,7 @@ typedef struct TileShape {
   int64_t defer;                  /* rows whose sums are all left, and what is behind them then computed row by row; or 0 */
   int64_t width;                  /* elements of a row of sums that are left; 0: as wide as a tile */
   int64_t panel_bytes, row_bytes, sum_bytes; /* of scratch: first the panels, then the rows, then the sums left */
-  const char *vectors_reason, *rows_reason, *panel_reason, *parts_reason; /* of these choices, for explain.c */
+  const char *vectors_reason, *rows_reason, *panel_reason, *parts_reason, *defer_reason; /* of these choices, for explain.c */
 } TileShape;
 bool shape_fits(const Kernel *k, const Stage *s);
 unsigned shape_registers(const Target *t, const Kernel *k, const Stage *s); /* of the target, for a logical vector */

@@ -152,6 +152,7 @@ int32_t shape_lane_operand(const Stage *s) {
 
 #define PANEL_BYTES (1 << 20)   /* a panel should stay in the second cache */
 #define BLOCK_BYTES (256 << 10) /* of panels that narrow tiles go through for each tile of rows */
+#define NEAR_PANELS (320 << 10) /* of all panels, beside what else is in the second cache */
 #define NEAR_BYTES (2 << 20)    /* operands up to this are read in place where tiles are wide */
 #define CLOSE_BYTES (24 << 10)  /* and where they are narrow: the first cache */
 #define DEPTH_OF_BATCH 512      /* where the depth is known when the code runs */
@@ -162,6 +163,7 @@ int32_t shape_lane_operand(const Stage *s) {
 #define FEW_POINTS 64           /* of a part: its sums come and go once each */
 #define STATE_BYTES (1 << 20)   /* of an optimiser for one parameter: the second cache */
 #define DEFER_ROWS 64           /* about so many rows of it at once */
+#define NEAR_SUMS (128 << 10)   /* of sums left for costly functions: a part of the second cache */
 #define GROUP_DEPTH 16          /* places of an example at least: sums come and go with each group */
 
 /* Does it pay to lay out an operand that could be read in place? A narrow tile reads one line of memory a row of it;
@@ -341,6 +343,25 @@ static void choose_near_parts(TileShape *shape, const Kernel *k, const Stage *s,
   shape->parts_reason = "what is read of one serves all tiles";
 }
 
+/* Does each place of the output read something of its own behind the sum? */
+static bool reads_behind(const Stage *s) {
+  for (uint32_t i = 0; i < s->exprs.count; i++) {
+    if (s->exprs.data[i].kind != X_LOAD || (int32_t)i == s->before || (int32_t)i == s->before2) continue;
+    const uint32_t axes = affine_axes(&s->loads.data[s->exprs.data[i].a].at);
+    if (axes & AXIS_BIT(s->row) && axes & AXIS_BIT(s->lane)) return true;
+  }
+  return false;
+}
+
+/* All panels together, where they are near then: each tile of rows goes through all columns, and what is read and stored behind its
+ * sums comes in the order of memory. */
+static int64_t panels_for_rows(const TileShape *shape, const Stage *s, int64_t panel, unsigned lanes) {
+  const Extent columns = s->axes[s->lane];
+  if (columns.batch >= 0) return 1;
+  const int64_t width = (int64_t)shape->vectors * lanes, all = (columns.count + width - 1) / width;
+  return all * panel <= NEAR_PANELS ? all : 1;
+}
+
 static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, const Stage *s, unsigned lanes) {
   const int32_t expr = shape_lane_operand(s);
   int64_t inner;
@@ -363,6 +384,7 @@ static void choose_packing(TileShape *shape, const Target *t, const Kernel *k, c
   shape->depth = shape->limit * inner;
   const int64_t panel = shape->depth * row * shape->vectors;
   if (t->vector_bytes < 64) shape->panels = BLOCK_BYTES / panel ? BLOCK_BYTES / panel : 1;
+  else if (reads_behind(s)) shape->panels = panels_for_rows(shape, s, panel, lanes);
   shape->panel_bytes = panel * shape->panels;
   choose_parts(shape, t, s, row, inner);
   shape->packed_rows = far_rows(shape, t, s, lanes);
@@ -394,19 +416,40 @@ static int64_t state_bytes(const Kernel *k, const Stage *s) {
   return bytes;
 }
 
-/* A state too large for the second cache is gone through in the order of memory: the sums of some whole rows are left in
- * scratch, and what is behind them is computed for these rows together. Tile by tile each row's piece would be a page away
- * from the next. */
-static void choose_defer(TileShape *shape, const EmitOptions *o, const Kernel *k, const Stage *s, unsigned lanes) {
-  if (k->block || s->pairs || s->chunks || shape->packed >= 0 || shape->grid || shape->outside) return;
-  if (s->par != 2 || s->row != 0 || s->lane != 1 || s->order != ORDER_SEQUENCE) return;
-  if (s->axes[0].batch >= 0 || s->axes[1].batch >= 0 || state_bytes(k, s) < (o->state_bytes ? o->state_bytes : STATE_BYTES)) return;
+static bool reads_sum(const Stage *s, int32_t expr) {
+  if (expr < 0) return false;
+  const Expr *x = &s->exprs.data[expr];
+  return x->kind == X_ACC || (x->kind == X_PRIM && (reads_sum(s, x->a) || reads_sum(s, x->b) || reads_sum(s, x->c)));
+}
+
+/* Is there a costly function of the sums? */
+static bool costly_behind(const Stage *s) {
+  for (uint32_t i = 0; i < s->exprs.count; i++) {
+    const Expr *x = &s->exprs.data[i];
+    if (x->kind == X_PRIM && prim_is((Prim)x->prim, K_COSTLY) && reads_sum(s, (int32_t)i)) return true;
+  }
+  return false;
+}
+
+/* Some whole rows whose sums are left in scratch, and then what is behind them, for these rows together. An optimiser's state too
+ * large for the second cache is so gone through in the order of memory; tile by tile each row's piece would be a page away from
+ * the next. And costly functions take several vectors at a time, as any map (chains_of), where in a tile the sums have the
+ * registers, and each chain of operations waits for itself. */
+static void choose_defer(TileShape *shape, const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s, unsigned lanes) {
+  const Extent columns = s->axes[s->lane], rows = s->axes[s->row];
+  if (k->block || k->cut == CUT_ROWS || s->pairs || s->chunks || shape->packed >= 0 || shape->grid || shape->outside) return;
+  if (s->row_outer >= 0 || s->row != s->par - 2 || s->lane != s->par - 1 || s->order != ORDER_SEQUENCE || columns.batch >= 0) return;
+  const bool state = s->par == 2 && rows.batch < 0 && state_bytes(k, s) >= (o->state_bytes ? o->state_bytes : STATE_BYTES);
+  const bool costly = t->vector_bytes >= 64 && columns.count % (2 * lanes) == 0 && costly_behind(s);
+  if (!state && (!costly || (rows.batch < 0 && rows.count < shape->rows))) return;
+  shape->width = (columns.count + lanes - 1) / lanes * lanes;
+  const int64_t row = shape->width * element_bytes(s, s->before), most = SUM_BYTES / row - 2 * (int64_t)shape->rows;
   shape->defer = (DEFER_ROWS + shape->rows - 1) / shape->rows * shape->rows;
-  shape->width = (s->axes[1].count + lanes - 1) / lanes * lanes;
-  const int64_t most = SUM_BYTES / (shape->width * element_bytes(s, s->before)) - 2 * (int64_t)shape->rows;
   if (shape->defer > most) shape->defer = most / shape->rows * shape->rows;
+  if (!state && shape->defer * row > NEAR_SUMS) shape->defer = (NEAR_SUMS / row + shape->rows - 1) / shape->rows * shape->rows;
+  shape->defer_reason = state ? "an update's state is large" : "costly functions take several vectors at a time";
   if (shape->defer < shape->rows) shape->defer = shape->width = 0;
-  else shape->sum_bytes = (shape->defer + 2 * (int64_t)shape->rows) * shape->width * element_bytes(s, s->before);
+  else shape->sum_bytes = (shape->defer + 2 * (int64_t)shape->rows) * row;
 }
 
 TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, const Stage *s) {
@@ -445,7 +488,7 @@ TileShape shape_choose(const Target *t, const EmitOptions *o, const Kernel *k, c
   if (!shape.grid) balance_rows(&shape, k, s, o->tile_rows != 0);
   choose_group_parts(&shape, k, s, lanes);
   if (stage_grouped_axis(s) < 0 && !shape.parts) choose_near_parts(&shape, k, s, lanes);
-  choose_defer(&shape, o, k, s, lanes);
+  choose_defer(&shape, t, o, k, s, lanes);
   if (shape.packed_rows >= 0)
     shape.row_bytes = shape.depth * shape.rows * shape.block * element_bytes(s, shape.packed_rows);
   return shape;

@@ -308,7 +308,8 @@ static void tile_body(const Tile *t, const Variant *v) {
   stage_point(&in);
 }
 
-/* The body of the function that computes what is behind the sums, of `count` rows, row by row over all columns. */
+/* The body of the function that computes what is behind the sums, of `count` rows at the indices of the axes around them, row by
+ * row over all columns. */
 static void finish_body(const Tile *t) {
   Emit *e = t->n->e;
   Kernel kernel = *t->n->kernel;
@@ -318,7 +319,7 @@ static void finish_body(const Tile *t) {
   Affine at = {.offset = 0};
   memset(at.batch, -1, sizeof at.batch);
   at.stride[stage.row] = t->shape.width, at.stride[stage.lane] = 1;
-  kernel.cut = CUT_FIRST, stage.combine = COMBINE_NONE, stage.red = 0;
+  kernel.cut = CUT_NONE, kernel.block = (uint8_t)stage.row, stage.combine = COMBINE_NONE, stage.red = 0;
   for (uint32_t i = 0; i < stage.exprs.count; i++) {
     if (stage.exprs.data[i].kind != X_ACC) continue;
     const uint16_t sums = replace_operand(&t->n->u->arena, &kernel, &stage, (int32_t)i, &at);
@@ -327,9 +328,10 @@ static void finish_body(const Tile *t) {
   }
   nest_init(&in, t->n->u, &kernel, &stage, LLVMGetParam(e->function, 0), p.operand, NULL);
   in.in_tile = true, in.distinct = t->n->distinct;
-  in.from = p.index[stage.row], in.to = i64_add(e, in.from, p.count);
   take_given(t, &in, e->function, p.given);
   stage_wants(&in);
+  for (unsigned i = 0; i < kernel.block; i++) nest_open(&in, i, p.index[i], true);
+  in.taps_from = p.index[stage.row], in.taps_to = i64_add(e, p.index[stage.row], p.count);
   stage_emit(&in);
 }
 

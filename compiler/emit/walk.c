@@ -381,13 +381,22 @@ static void deferred_rows(Tile *t) {
   e_loop_end(e, &l, NULL);
 }
 
+/* … at each index of the other axes. */
+static void deferred_axes(Nest *n, Carry *carry, void *data) {
+  unsigned axis = n->kernel->block;
+  while (axis < n->stage->par && (n->open & AXIS_BIT(axis) || (int)axis == n->row || (int)axis == n->lane)) axis++;
+  if (axis < n->stage->par) loop_axis(n, axis, carry, false, deferred_axes, data);
+  else deferred_rows(data);
+}
+
 void tile_emit(Nest *n) {
   Tile t = tile_open(n);
+  Carry none = {NULL, 0};
   t.cut_from = n->from, t.cut_to = n->to;
   if (n->stage->chunks && n->kernel->cut != CUT_NONE)
     all_chunks(&t);
   else if (t.shape.defer)
-    deferred_rows(&t);
+    deferred_axes(n, &none, &t);
   else
     all_parts(&t);
 }

@@ -129,6 +129,42 @@ static void test_draws(void **state) {
     check_product((Product){BATCH(0), widths[i], 6, 11, 'n', TYPE_F32, false, 4, .drop = true});
 }
 
+/* tanh behind a sum: some rows at a time by themselves, at each index of an axis around them, cut or not. `read`: another array's
+ * place is added, and the lane operand is laid out in panels of all columns. */
+static void check_costly(int outer, int rows, int columns, int64_t batch, bool read) {
+  Build b;
+  kb_open(&b);
+  b.batch[0] = batch;
+  const uint32_t x = kb_buffer(&b, TYPE_F32, 3, outer, rows, 20), w = read ? kb_buffer(&b, TYPE_F32, 2, columns, 20) : kb_buffer(&b, TYPE_F32, 2, 20, columns),
+                 bias = kb_buffer(&b, TYPE_F32, 1, columns), more = kb_buffer(&b, TYPE_F32, 3, outer, rows, columns),
+                 y = kb_buffer(&b, TYPE_F32, 3, outer, rows, columns), z = kb_buffer(&b, TYPE_F32, 3, outer, rows, columns);
+  Kernel *k = kb_kernel(&b, 0, 0);
+  Stage *t = kb_stage(k, 3, 1, outer, rows, columns, 20);
+  const Affine at = kb_affine(0, 4, rows * columns, columns, 1, 0);
+  t->combine = COMBINE_FMA, t->acc_type = TYPE_F32, t->lane = 2, t->row = 1, t->pack = read;
+  t->before = kb_load(&b, t, x, kb_affine(0, 4, rows * 20, 20, 0, 1));
+  t->before2 = kb_load(&b, t, w, read ? kb_affine(0, 4, 0, 0, 20, 1) : kb_affine(0, 4, 0, 0, 1, columns));
+  int32_t sum = kb_prim(t, P_ADD, TYPE_F32, kb_acc(t), kb_load(&b, t, bias, kb_affine(0, 4, 0, 0, 1, 0)), -1);
+  if (read) sum = kb_prim(t, P_ADD, TYPE_F32, sum, kb_load(&b, t, more, at), -1);
+  kb_store(k, t, y, at, kb_prim(t, P_TANH, TYPE_F32, sum, -1, -1), false);
+  kb_store(k, t, z, at, kb_prim(t, P_SIGMOID, TYPE_F32, sum, -1, -1), false);
+  static const char *const cpus[] = {NULL, "x86-64-v4", "x86-64-v3"};
+  for (int c = 0; c < 3; c++)
+    for (int threads = 1; threads < 4; threads += 2) {
+      const EmitOptions o = {.cpu = cpus[c], .tile_rows = threads == 1 ? 0 : 5};
+      const double off = kb_check(&b, &o, threads, false);
+      if (off > 1e-6) fail_msg("%d of %dx%d, %d threads: off by %g", outer, rows, columns, threads, off);
+    }
+  kb_close(&b);
+}
+
+static void test_costly(void **state) {
+  check_costly(BATCH(0), 37, 96, 3, false);
+  check_costly(3, 150, 64, 0, false);
+  check_costly(2, 20, 1056, 0, false);
+  check_costly(BATCH(0), 37, 200, 3, true);
+}
+
 static void test_batches(void **state) {
   check_product((Product){BATCH(0), 20, 6, 11, 'n', TYPE_F32, false, 4});
   check_product((Product){BATCH(0), 20, 6, 11, 'T', TYPE_F32, false, 4});
@@ -344,7 +380,7 @@ static void test_other_processor(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_products),  cmocka_unit_test(test_pairs), cmocka_unit_test(test_batches),
-                                     cmocka_unit_test(test_updates_by_rows), cmocka_unit_test(test_draws),
+                                     cmocka_unit_test(test_updates_by_rows), cmocka_unit_test(test_draws), cmocka_unit_test(test_costly),
                                      cmocka_unit_test(test_blocks),    cmocka_unit_test(test_many_axes),
                                      cmocka_unit_test(test_in_block), cmocka_unit_test(test_window),
                                      cmocka_unit_test(test_rows_of_two_axes), cmocka_unit_test(test_computed_operand),
