@@ -51,7 +51,7 @@ Node rule_reduce_broadcast(Graph *g, const Draft *d) {
     at += own, gone += reduced;
   }
   Node made = build_reduce(g, d->prim, x, left, left_count);
-  if (d->prim == P_SUM) made = build_mul(g, made, build_cast(g, times, d->type));
+  if (d->prim == P_SUM) made = build_times(g, made, build_cast(g, times, d->type)); /* a mask stays outermost */
   return build_broadcast(g, made, d->shape, kept);
 }
 

@@ -212,6 +212,8 @@ static const Edge edges[] = {
     {"lt #0 x : bool [batch, 4] | div y x | exp $2 | select $1 $3 #0", 0, 5, 0, 0},
     {"le x #0 : bool [batch, 4] | log x | select $1 y $2", 0, 5, 0, 1},
     {"lt #0 x : bool [batch, 4] | log x | select $1 $2 #0 | mul $2 $2 | select $1 $4 #0 | add $3 $5", 0, 5, 0, 0},
+    {"sum x {0, 1} : f32 [] | neg $1 : f32 [] | lt $2 $1 : bool [] | sqrt $1 : f32 [] | broadcast $3 : bool [batch, 4] |"
+     "broadcast $4 : f32 [batch, 4] | select $5 $6 y", -1, 5, 0, 1},
     {"reduce_max x {1} : f32 [batch]", 2, 0, 0.25, 0},
     {"reduce_min x {0, 1} : f32 []", 2, 0, 1.0 / 12, 0},
     {"prod x {1} : f32 [batch]", 0, 0, 0, 0},

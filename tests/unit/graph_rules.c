@@ -227,6 +227,9 @@ static const Case cases[] = {
     {"reduce_broadcast", "broadcast v {1} | sum $1 {0} : f32 [4]", "mul(v, broadcast(cast_f32(extent{0})))"},
     {"reduce_broadcast", "broadcast x {0, 2} : f32 [batch, 5, 4] | sum $1 {1}", "mul(x, 5)"},
     {"reduce_broadcast", "broadcast x {0, 2} : f32 [batch, 5, 4] | reduce_max $1 {1, 2} : f32 [batch]", "reduce_max{1}(x)"},
+    {"reduce_broadcast",
+     "neg v : f32 [4] | lt $1 v : bool [4] | const 0 : f32 [] | broadcast $3 : f32 [4] | select $2 v $4 : f32 [4] |"
+     "broadcast $5 {1} : f32 [batch, 4] | sum $6 {0} : f32 [4]", "select(lt(neg(v), v), mul(v, broadcast(cast_f32(extent{0}))), 0)"},
     {"sum_neg", "neg x | sum $1 {1} : f32 [batch]", "neg(sum{1}(x))"},
     {"sum_mask",
      "neg v : f32 [4] | lt $1 v : bool [4] | broadcast $2 {1} : bool [batch, 4] | select $3 x #0 | sum $4 {0} : f32 [4]",
