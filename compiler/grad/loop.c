@@ -284,12 +284,13 @@ static bool enter(Adjoint *a) {
     vec_push(&a->of, i);
   }
   for (uint32_t i = 0; i < a->carries.count; i++)
-    reverse_give(r, loop_next(g, &a->info, a->of.data[i]), MUTATED_GRADIENT(g, "loop", 0, a->carries.data[i]));
+    reverse_give(r, loop_next(g, &a->info, a->of.data[i]), MUTATED_GRADIENT(g, "loop", 0, a->carries.data[i]), NODE_NONE);
   for (uint32_t i = 0; i < stacks.count; i++) {
     const Node n = stacks.data[i], value = node_in(g, n, 0);
     const int64_t axis = node_attr(g, n)[0];
     const bool reversed = node_attr(g, n)[1] != 0;
-    reverse_give(r, value, MUTATED_GRADIENT(g, "stack", 0, build_item(g, a->number, reverse_gradient(r, n), axis, !reversed)));
+    const Node item = build_item(g, a->number, reverse_gradient(r, n), axis, !reversed);
+    reverse_give(r, value, MUTATED_GRADIENT(g, "stack", 0, item), NODE_NONE);
   }
   free(last);
   vec_free(&stacks);
@@ -320,18 +321,18 @@ static void leave(Adjoint *a, const Node *items, uint32_t item_count, const Part
   a->token = build_loop(g, a->number, a->info.length, a->carries.data, a->next.data, a->carries.count);
   for (uint32_t i = 0; i < carries; i++) {
     const Node start = node_in(g, loop_carry(g, &a->info, a->of.data[i]), 0);
-    if (reverse_depends(r, start)) reverse_give(r, start, MUTATED_GRADIENT(g, "carry", 0, build_last(g, a->token, i)));
+    if (reverse_depends(r, start)) reverse_give(r, start, MUTATED_GRADIENT(g, "carry", 0, build_last(g, a->token, i)), NODE_NONE);
   }
   for (uint32_t i = 0; i < item_count; i++) {
     const int64_t axis = node_attr(g, items[i])[1];
     const bool reversed = node_attr(g, items[i])[2] != 0;
     const Node stack = build_stack(g, roots.data[carries + i], a->token, axis, !reversed);
-    reverse_give(r, node_in(g, items[i], 0), MUTATED_GRADIENT(g, "item", 0, stack));
+    reverse_give(r, node_in(g, items[i], 0), MUTATED_GRADIENT(g, "item", 0, stack), NODE_NONE);
   }
   for (uint32_t i = 0; i < part_count; i++) {
     if (parts[i].to.id > a->info.token.id)
       DIAG_BUG(g->session, g->span, "a loop's round reads %%%u, which is younger than the loop", parts[i].to.id);
-    reverse_give(r, parts[i].to, MUTATED_GRADIENT(g, "loop", 1, sum_rounds(a, sums[i], SUM_DEPTH)));
+    reverse_give(r, parts[i].to, MUTATED_GRADIENT(g, "loop", 1, sum_rounds(a, sums[i], SUM_DEPTH)), NODE_NONE);
   }
   vec_free(&roots);
 }

@@ -64,6 +64,7 @@ static void reverse_free(Reverse *r) {
   loops_free(&r->loops);
   free(r->depends);
   free(r->gradients);
+  reach_end(r);
 }
 
 bool grad_depends(const Graph *g, Node y, Node x) {
@@ -77,26 +78,32 @@ bool grad_depends(const Graph *g, Node y, Node x) {
 static bool is_float(const Graph *g, Node n) { return node_type(g, n) == TYPE_F32 || node_type(g, n) == TYPE_F64; }
 
 /* What `node` with gradient `in` gives to its input i, or NODE_NONE. */
-static Node part_of(Graph *g, Node node, Node in, uint32_t i) {
+static Node part_of(const Reverse *r, Node node, Node in, uint32_t i) {
+  Graph *g = r->g;
   const PrimInfo *prim = prim_info(node_prim(g, node));
-  const Node to = node_in(g, node, i), part = MUTATED_GRADIENT(g, prim->word, i, prim->derive(g, node, in, i));
+  const bool steep = reverse_steep(r, node), product = steep && node_prim(g, node) == P_CONTRACT;
+  const Node to = node_in(g, node, i), from = product ? reach_shield(r, node, i) : node;
+  Node part = MUTATED_GRADIENT(g, prim->word, i, prim->derive(g, from, in, i));
   if (part.id && (node_type(g, part) != node_type(g, to) || node_shape(g, part).id != node_shape(g, to).id))
     DIAG_BUG(g->session, g->span, "the gradient of `%s` by input %u has another shape than the input",
              prim->word, i);
-  return part;
+  const Node seen = steep && !product && part.id ? reach_through(r, node, i) : NODE_NONE;
+  return seen.id ? build_select(g, seen, part, build_like(g, part, 0)) : part;
 }
 
 static Node add_part(Graph *g, Node sum, Node part) {
   return !sum.id ? part : !part.id ? sum : build_add(g, sum, part);
 }
 
-void reverse_give(Reverse *r, Node n, Node part) {
+void reverse_give(Reverse *r, Node n, Node part, Node reach) {
   if (!part.id || !reverse_depends(r, n) || !is_float(r->g, n)) return;
   if (r->level && loop_of(&r->loops, n) != r->level->loop) {
     vec_push(&r->level->parts, ((Part){n, part}));
     return;
   }
-  Node *sum = &r->gradients[n.id - r->first];
+  Node *sum = &r->gradients[n.id - r->first], *all = r->reach ? &r->reach[n.id - r->first] : NULL;
+  if (all && !sum->id) *all = reach;
+  else if (all) *all = all->id && reach.id ? build_binary(r->g, P_OR, *all, reach) : NODE_NONE;
   *sum = add_part(r->g, *sum, part);
 }
 
@@ -112,10 +119,14 @@ static void spread(Reverse *r, Node node, Node in) {
     bool seen = false;
     for (uint32_t k = 0; k < i && !seen; k++) seen = node_is(node_in(g, node, k), to);
     if (seen) continue;
-    Node part = part_of(g, node, in, i);
-    for (uint32_t k = i + 1; k < count; k++)
-      if (node_is(node_in(g, node, k), to)) part = add_part(g, part, part_of(g, node, in, k));
-    reverse_give(r, to, part);
+    Node part = part_of(r, node, in, i), reach = reverse_hides(r, to) ? reach_through(r, node, i) : NODE_NONE;
+    for (uint32_t k = i + 1; k < count; k++) {
+      if (!node_is(node_in(g, node, k), to)) continue;
+      part = add_part(g, part, part_of(r, node, in, k));
+      const Node more = reach.id ? reach_through(r, node, k) : NODE_NONE;
+      reach = more.id ? build_binary(g, P_OR, reach, more) : NODE_NONE;
+    }
+    reverse_give(r, to, part, reach);
   }
 }
 
@@ -150,6 +161,7 @@ void grad_reverse(Graph *g, Node y, Node seed, const Node *xs, uint32_t count, N
   for (uint32_t i = 0; i < count; i++) results[i] = NODE_NONE;
   Reverse r = reverse_new(g, y, xs, count);
   r.gradients = mem_zero(r.last - r.first + 1, sizeof *r.gradients);
+  reach_begin(&r);
   if (is_float(g, y)) r.gradients[y.id - r.first] = seed.id ? seed : build_full(g, node_type(g, y), 1, node_shape(g, y));
   reverse_walk(&r, y.id);
   for (uint32_t i = 0; i < count; i++)

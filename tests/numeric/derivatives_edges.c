@@ -125,6 +125,45 @@ static Node b_through(Graph *g, Node x) { /* through movements and sums, then a 
                          (const int64_t[]){1, 0});
 }
 
+/* What the branch computes goes through products and sums before it is chosen, or not, as a whole: `ok` is one truth for all. */
+static Node whole_if(Graph *g, Node x, Node ok, Node taken) {
+  const Dims dims = *node_dims(g, taken);
+  const Node truth = build_broadcast(g, ok, shape_of(g, &dims), NULL);
+  return build_select(g, truth, taken, build_full(g, TYPE_F64, 1, shape_of(g, &dims)));
+}
+static Node all_positive(Graph *g, Node x) { return B(LT, N(0), build_reduce(g, P_RMIN, x, &(int64_t){0}, 1)); }
+static Node b_product(Graph *g, Node x) {
+  const Dims dims = {2, {3, 2}};
+  const Node w = build_full(g, TYPE_F64, 0.5, shape_of(g, &dims));
+  return whole_if(g, x, all_positive(g, x), build_contract(g, U(LOG, x), w, 0, NULL, NULL, 1, &(int64_t){0}, &(int64_t){0}));
+}
+static Node b_both(Graph *g, Node x) { /* dot(log x, x): each is the other's factor */
+  return whole_if(g, x, all_positive(g, x), build_contract(g, U(LOG, x), x, 0, NULL, NULL, 1, &(int64_t){0}, &(int64_t){0}));
+}
+static Node b_softmax(Graph *g, Node x) { /* the first part of softmax(log x) */
+  const Node e = U(EXP, U(LOG, x)), sum = build_reduce(g, P_SUM, e, &(int64_t){0}, 1);
+  const Dims dims = *node_dims(g, x), none = {0};
+  const Node part = build_slice(g, build_div(g, e, build_broadcast(g, sum, shape_of(g, &dims), NULL)), (const int64_t[]){0, 1, 1});
+  return whole_if(g, x, all_positive(g, x), build_reshape(g, part, shape_of(g, &none)));
+}
+static Node b_rows(Graph *g, Node x) { /* rows of which each is chosen by itself: sqrt is of what they share */
+  const Dims dims = {2, {2, 3}};
+  const Node rows = build_broadcast(g, U(SQRT, x), shape_of(g, &dims), &(int64_t){1});
+  const Node ok = build_broadcast(g, B(LT, N(0), x), shape_of(g, &dims), &(int64_t){1});
+  const Node chosen = build_select(g, ok, rows, build_full(g, TYPE_F64, 0, shape_of(g, &dims)));
+  return build_mul(g, chosen, build_cast(g, build_broadcast(g, build_iota(g, 2), shape_of(g, &dims), &(int64_t){0}), TYPE_F64));
+}
+
+static void test_not_taken_whole(void **state) {
+  check("product", b_product, 3, VALUES(1, 2, 4), VALUES(1, 0.5, 0.25), VALUES(-1, -0.25, -0.0625));
+  check("product, not taken", b_product, 3, VALUES(-1, 0, 4), VALUES(0, 0, 0), VALUES(0, 0, 0));
+  check("dot", b_both, 3, VALUES(1, 1, 1), VALUES(1, 1, 1), VALUES(1, 1, 1));
+  check("dot, not taken", b_both, 3, VALUES(-1, 0, 4), VALUES(0, 0, 0), VALUES(0, 0, 0));
+  check("softmax", b_softmax, 2, VALUES(1, 3), VALUES(0.1875, -0.0625), NULL);
+  check("softmax, not taken", b_softmax, 2, VALUES(0, 0), VALUES(0, 0), VALUES(0, 0));
+  check("rows", b_rows, 3, VALUES(-1, 0, 4), VALUES(0, 0, 0.25), VALUES(0, 0, -0.03125));
+}
+
 static void test_not_taken(void **state) {
   check("log", b_log, 3, VALUES(-1, 0, 4), VALUES(0, 0, 0.25), VALUES(0, 0, -0.0625));
   check("sqrt", b_sqrt, 3, VALUES(-1, 0, 4), VALUES(1, 1, 0.25), VALUES(0, 0, -0.03125));
@@ -186,6 +225,7 @@ int main(void) {
       cmocka_unit_test(test_kinks),
       cmocka_unit_test(test_zeros),
       cmocka_unit_test(test_not_taken),
+      cmocka_unit_test(test_not_taken_whole),
       cmocka_unit_test(test_special),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

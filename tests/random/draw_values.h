@@ -286,9 +286,11 @@ static inline void rp_if(RandomProgram *p) {
       "(if $1 > 0 then sin($1) else $2)", "(if $1 > $2 then $1 * 0.5 else -$2)", "(if $1 > 0.1 then log($1) else $2)",
       "(if $1 > 0.1 then sqrt($1) else if $2 < 0 then $2 else 0)", "(if sum($1) > 0 then $1 else $2)",
       "(if not ($1 < 0 or $2 > 1) then $1 else $2 / 3)", "(if $1 == 0 then $2 else $2 / (abs($1) + 0.5))",
-      "select(any($1 > 1), $1, $2)", "select(all($1 > -2), $1, $2)", "(if is_finite($1) then $1 else $2)"};
+      "select(any($1 > 1), $1, $2)", "select(all($1 > -2), $1, $2)", "(if is_finite($1) then $1 else $2)",
+      "(if sum($1) > 0.1 then $1 / 20 * log(sum($1)) else $2)", "(if min($1) > 0.05 then $1 - mean(sqrt($1)) else $2)",
+      "(if max($1) < 3 then softmax(log(4 - flatten($1)))[0] + $1 else $2)"};
   const int x = rp_tame(p, rp_pick(p, 0, 3), 20), y = rp_tame(p, rp_alike(p, x), 20);
-  rp_let(p, rp_joint(p, x, y, 45), RP_PLAIN, IN(x, y), "%s", forms[rp_below(p, 10)]);
+  rp_let(p, rp_joint(p, x, y, 45), RP_PLAIN, IN(x, y), "%s", forms[rp_below(p, 13)]);
 }
 
 static inline void rp_static(RandomProgram *p) {

@@ -138,6 +138,7 @@ static const Case cases[] = {
     {"eq_false", "cast #0 : bool [batch, 4] | eq p $1 : bool [batch, 4]", "not(p)"},
     {"ne_true", "cast #1 : bool [batch, 4] | ne p $1 : bool [batch, 4]", "not(p)"},
     {"ne_false", "cast #0 : bool [batch, 4] | ne p $1 : bool [batch, 4]", "p"},
+    {"ne_cast", "cast p : i32 [batch, 4] | cast #0 : i32 [batch, 4] | ne $1 $2 : bool [batch, 4]", "p"},
     {"and_true", "cast #1 : bool [batch, 4] | and p $1 : bool [batch, 4]", "p"},
     {"and_false", "cast #0 : bool [batch, 4] | and p $1 : bool [batch, 4]", "0"},
     {"and_same", "and p p : bool [batch, 4]", "p"},
