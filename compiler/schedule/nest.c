@@ -184,10 +184,20 @@ static int32_t make_const(Nest *b, Type type, double value, Span span) {
   return add_expr(b, e);
 }
 
+/* Equal products have one form here too, so that equal kernels are found, whatever order their nodes were made in: constants behind,
+ * else the older expression first. */
+static bool is_swapped(const Nest *b, Prim prim, int32_t x, int32_t y) {
+  if (!prim_is(prim, K_COMMUTATIVE) || y < 0) return false;
+  const Expr *exprs = b->stage->exprs.data;
+  const bool first = exprs[x].kind == X_CONST, second = exprs[y].kind == X_CONST;
+  return first != second ? first : x > y;
+}
+
 static int32_t make_prim(Nest *b, Prim prim, Type type, int32_t x, int32_t y, int32_t z, Span span) {
+  const bool swapped = is_swapped(b, prim, x, y);
   Expr e = make_expr(X_PRIM, type, span);
   e.prim = prim;
-  e.a = x, e.b = y, e.c = z;
+  e.a = swapped ? y : x, e.b = swapped ? x : y, e.c = z;
   return add_expr(b, e);
 }
 
@@ -603,8 +613,8 @@ static void build_scatter(Nest *b, Node n) {
   int32_t inside;
   to.gather = 1 + eval_row_number(b, index, &at, dims->dims[pairs], &inside, span);
   const int32_t x = make_prim(b, P_SELECT, type, inside, eval(b, values, &from), make_const(b, type, 0, span), span);
-  const int32_t sum = make_prim(b, P_ADD, type, make_load(b, n, dims, &to), x, -1, span);
-  const Load *l = &b->stage->loads.data[b->stage->exprs.data[b->stage->exprs.data[sum].a].a];
+  const int32_t old = make_load(b, n, dims, &to), sum = make_prim(b, P_ADD, type, old, x, -1, span);
+  const Load *l = &b->stage->loads.data[b->stage->exprs.data[old].a];
   b->stage->combine = COMBINE_SCATTER, b->stage->acc_type = (uint8_t)type;
   vec_push(&b->stage->stores, ((Store){.at = l->at, .value = sum, .before = true, .gather = l->gather, .gather_stride = l->gather_stride}));
   vec_push(&b->form->store_buffers, schedule_buffer(b->f, n));
