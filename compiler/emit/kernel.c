@@ -86,7 +86,7 @@ bool kernel_distinct(const Schedule *s, uint32_t kernel) {
       for (unsigned b = 0; k->operand_written[a] && b < k->operand_count; b++) {
         const Buffer *x = &s->buffers.data[l->operands[a]], *y = &s->buffers.data[l->operands[b]];
         if (l->advance && x == y && memcmp(&l->advance[a], &l->advance[b], sizeof l->advance[a])) continue; /* places of one */
-        if (a != b && (x == y || (x->is_slot && y->is_slot && x->slot == y->slot))) return false;
+        if (a != b && (x == y || buffers_share(x, y))) return false;
       }
   }
   return true;

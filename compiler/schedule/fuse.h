@@ -159,6 +159,12 @@ void loops_settle(Fuse *f);
 void group_forms(Fuse *f);
 void phase_order(Fuse *f);
 void plan_memory(Schedule *s);
+
+/* in_place.c */
+/* Does a kernel cut by examples read and write of this operand, whose examples are `row` elements each, those of its own alone? */
+bool touches_own_row(const Kernel *k, uint16_t operand, int64_t row);
+/* May buffer y, which the launch makes, lie on x, which it is the last to read? */
+bool in_place(const Schedule *s, uint32_t launch, uint32_t x, uint32_t y);
 void axes_simplify(Kernel *k);
 void strategy_choose(Kernel *k);
 uint64_t kernel_hash(const Kernel *k);

@@ -229,6 +229,14 @@ typedef struct {
   Node node;
 } Buffer;
 
+/* Do they lie on each other? The offsets are known. */
+static inline bool buffers_share(const Buffer *a, const Buffer *b) {
+  if (a->is_slot || b->is_slot) return a->is_slot && b->is_slot && a->slot == b->slot;
+  for (int i = 0; i < GRADC_MAX_BATCHES; i++)
+    if (a->offset_batch[i] != b->offset_batch[i]) return false;
+  return a->offset == b->offset && a->pair == b->pair && a->offset_pair == b->offset_pair;
+}
+
 typedef struct Schedule {
   Session *session;
   const Graph *graph;

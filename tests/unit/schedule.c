@@ -226,6 +226,35 @@ static void test_shared_rows(void **state) {
   session_free(&s);
 }
 
+/* A product's softmax, and another product of it: the scores, their exponentials and the quotients lie in one place, as each element is
+ * stored where the same row has read it. Where the row is read backwards, too, they may not. */
+static void test_in_place(void **state) {
+  enum { WIDTH = 60, NARROW = 4 };
+  for (int backwards = 0; backwards < 2; backwards++) {
+    Session s = {0};
+    Graph *g = graph_new(&s, TYPE_F32);
+    const int64_t one = 1, zero = 0;
+    const Node x = build_slot(g, mg_slot(g, SLOT_INPUT, "x", TYPE_F32, mg_shape(g, 2, DIM_BATCH, WIDTH)));
+    const Node w = build_slot(g, mg_slot(g, SLOT_PARAM, "w", TYPE_F32, mg_shape(g, 2, WIDTH, WIDTH)));
+    const Node v = build_slot(g, mg_slot(g, SLOT_PARAM, "v", TYPE_F32, mg_shape(g, 2, WIDTH, NARROW)));
+    const Node score = build_contract(g, x, w, 0, NULL, NULL, 1, &one, &zero), power = build_unary(g, P_EXP, score);
+    Node share = build_div(g, power, mg_spread(g, mg_row(g, P_SUM, power), node_shape(g, power)));
+    if (backwards) share = build_mul(g, share, build_reverse(g, score, (const int64_t[]){1}, 1));
+    graph_add_output(g, (Output){.kind = OUT_VALUE, .node = build_contract(g, share, v, 0, NULL, NULL, 1, &one, &zero), .name = "y"});
+    double **slots = make_slots(g, 6, 2);
+    const InterpInput input = {.slots = (const double *const *)slots, .batch = {6}};
+    check_graph(g, &input, 1e-5, 0);
+    Graph *lowered = schedule_lower(g);
+    Schedule *schedule = schedule_graph(&s, lowered, &machine);
+    const int64_t places = backwards ? 2 : 1;
+    assert_int_equal(schedule->arena_batch[0], (places * WIDTH + NARROW) * 4);
+    schedule_free(schedule);
+    free_slots(g, slots);
+    graph_free(lowered), graph_free(g);
+    session_free(&s);
+  }
+}
+
 /* h' = h W' + x in rounds: they would turn W each time, so it is turned once, before them; the product behind them turns it by
  * itself. */
 static void test_turned_weights(void **state) {
@@ -402,7 +431,7 @@ static void test_random_graphs(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_momentum_step), cmocka_unit_test(test_adam_step), cmocka_unit_test(test_extents_of_one),
-                                     cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_shared_rows), cmocka_unit_test(test_padded_images), cmocka_unit_test(test_parts_of_a_round), cmocka_unit_test(test_turned_weights),
+                                     cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_shared_rows), cmocka_unit_test(test_in_place), cmocka_unit_test(test_padded_images), cmocka_unit_test(test_parts_of_a_round), cmocka_unit_test(test_turned_weights),
                                      cmocka_unit_test(test_kept_derivative), cmocka_unit_test(test_results_in_place), cmocka_unit_test(test_rows_of_a_round), cmocka_unit_test(test_random_graphs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
