@@ -30,15 +30,20 @@ V emit_tanh(Emit *e, V x) {
   return part_copy_sign(e, e_select(e, gt(e, a, .9), large, small), x);
 }
 
-/* For x < 0 the result is 1 / (1 + exp(|x|)) = w / (w + 1 + u) with exp(|x|) = (1 + u) / w, w a power of 2, here as a
- * product of two so that nothing overflows; for x >= 0 it is 1 minus that. */
+/* For x < 0 the result is 1 / (1 + exp(|x|)) = w / (w + 1 + u) with exp(|x|) = (1 + u) / w, w a power of 2, where it cannot be had
+ * at once a product of two so that nothing overflows; for x >= 0 it is 1 minus that. */
 V emit_sigmoid(Emit *e, V x) {
   ExpParts p = part_exp_parts(e, part_min(e, e_abs(e, x), -part_format(e, x)->exp_min));
-  V half = LLVMBuildAShr(e->b, p.n, i_const(e, p.n, 1), "");
-  V w1 = part_power_of_2(e, LLVMBuildNeg(e->b, half, ""), x), w2 = part_power_of_2(e, i_sub(e, half, p.n), x);
-  V d = f_addc(e, f_add(e, f_add(e, p.head, p.more), f_mul(e, w1, w2)), 1);
-  V y = f_mul(e, f_div(e, w1, d), w2);
-  return e_select(e, lt(e, x, 0), y, f_sub(e, f_const(e, x, 1), y));
+  V one = f_const(e, x, 1), u = f_add(e, p.head, p.more), y;
+  if (part_scales(e, x)) {
+    V down = f_neg(e, p.steps);
+    y = part_scaled(e, f_div(e, one, f_addc(e, f_add(e, u, part_scaled(e, one, down)), 1)), down);
+  } else {
+    V half = LLVMBuildAShr(e->b, p.n, i_const(e, p.n, 1), "");
+    V w1 = part_power_of_2(e, LLVMBuildNeg(e->b, half, ""), x), w2 = part_power_of_2(e, i_sub(e, half, p.n), x);
+    y = f_mul(e, f_div(e, w1, f_addc(e, f_add(e, u, f_mul(e, w1, w2)), 1)), w2);
+  }
+  return e_select(e, lt(e, x, 0), y, f_sub(e, one, y));
 }
 
 /* log(1 + exp(x)) = max(x, 0) + log1p(t), t = exp(-|x|) in [0, 1]: nothing overflows, and f32 has a polynomial for all t. */

@@ -70,7 +70,7 @@ ExpParts part_exp_parts(Emit *e, V x) {
   V t = f_fmac(e, x, 0x1.71547652b82fep+0, f_const(e, x, f->round)), n = f_addc(e, t, -f->round);
   V head = f_fmac(e, n, -f->ln2_hi, x), tail = f_mulc(e, n, -f->ln2_lo), r = f_add(e, head, tail);
   V more = e_fma(e, POLY(e, r, exp), f_mul(e, r, r), tail);
-  return (ExpParts){i_addc(e, e_bits(e, t), -part_round_bits(f)), head, more};
+  return (ExpParts){i_addc(e, e_bits(e, t), -part_round_bits(f)), n, head, more};
 }
 
 V part_power_of_2(Emit *e, V n, V like) {
@@ -78,8 +78,36 @@ V part_power_of_2(Emit *e, V n, V like) {
   return e_floats(e, i_shl(e, i_addc(e, n, f->bias), f->mantissa), LLVMTypeOf(like));
 }
 
-V part_scale(Emit *e, V x, V n) {
-  V half = LLVMBuildAShr(e->b, n, i_const(e, n, 1), "");
+#define REGISTER_BITS 512
+
+bool part_scales(Emit *e, V x) {
+  const unsigned bits = e_lanes(LLVMTypeOf(x)) * (part_is_single(e, x) ? 32 : 64);
+  return e->target.vector_bytes * 8 == REGISTER_BITS && bits % REGISTER_BITS == 0;
+}
+
+/* Lanes first .. first + count - 1 of a, followed by b. */
+static V lanes_of(Emit *e, V a, V b, unsigned first, unsigned count) {
+  V lanes[64];
+  for (unsigned i = 0; i < count; i++) lanes[i] = e_int(e, e->i32, first + i);
+  return LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(lanes, count), "");
+}
+
+V part_scaled(Emit *e, V x, V steps) {
+  const bool single = part_is_single(e, x);
+  const unsigned lanes = e_lanes(LLVMTypeOf(x)), all = single ? 16 : 8;
+  if (lanes > all) { /* the instruction takes one register */
+    V low = part_scaled(e, lanes_of(e, x, x, 0, lanes / 2), lanes_of(e, steps, steps, 0, lanes / 2));
+    V high = part_scaled(e, lanes_of(e, x, x, lanes / 2, lanes / 2), lanes_of(e, steps, steps, lanes / 2, lanes / 2));
+    return lanes_of(e, low, high, 0, lanes);
+  }
+  V every = LLVMConstAllOnes(single ? LLVMInt16TypeInContext(e->cx) : LLVMInt8TypeInContext(e->cx));
+  V args[] = {x, steps, x, every, e_int(e, e->i32, 4)}; /* rounded as all else is */
+  return e_intrinsic(e, single ? "llvm.x86.avx512.mask.scalef.ps.512" : "llvm.x86.avx512.mask.scalef.pd.512", NULL, 0, args, 5);
+}
+
+V part_scale(Emit *e, V x, const ExpParts *p, int less) {
+  if (part_scales(e, x)) return part_scaled(e, x, less ? f_addc(e, p->steps, -less) : p->steps);
+  V n = less ? i_addc(e, p->n, -less) : p->n, half = LLVMBuildAShr(e->b, n, i_const(e, n, 1), "");
   return f_mul(e, f_mul(e, x, part_power_of_2(e, half, x)), part_power_of_2(e, i_sub(e, n, half), x));
 }
 
@@ -92,7 +120,7 @@ static V exp_clamped(Emit *e, V x, ExpParts *p) {
 V part_exp(Emit *e, V x, int halvings) {
   ExpParts p;
   V u = exp_clamped(e, x, &p);
-  return part_scale(e, f_addc(e, u, 1), halvings ? i_addc(e, p.n, -halvings) : p.n);
+  return part_scale(e, f_addc(e, u, 1), &p, halvings);
 }
 
 V part_exp_times(Emit *e, V x, V less, Pair factor) {
@@ -100,7 +128,7 @@ V part_exp_times(Emit *e, V x, V less, Pair factor) {
   V u = exp_clamped(e, x, &p);
   p.more = f_sub(e, p.more, f_mul(e, less, f_addc(e, u, 1)));
   V y = f_add(e, factor.hi, e_fma(e, factor.hi, f_add(e, p.head, p.more), factor.lo));
-  return part_scale(e, y, p.n);
+  return part_scale(e, y, &p, 0);
 }
 
 V part_through_double(Emit *e, V x, V (*f)(Emit *, V)) {

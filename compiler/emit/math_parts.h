@@ -59,14 +59,18 @@ Pair pair_product(Emit *e, V a, V b);  /* exact */
 Pair pair_times(Emit *e, Pair a, Pair b);
 Pair pair_plus(Emit *e, Pair a, Pair b); /* |a| >= |b| */
 
-/* x = n ln 2 + r, |r| <= ln2 / 2, and exp(r) = 1 + head + more: `head` is exact, `more` small. n: integer lanes. x must
- * lie within [exp_min, exp_max]. */
+/* x = n ln 2 + r, |r| <= ln2 / 2, and exp(r) = 1 + head + more: `head` is exact, `more` small. n: integer lanes; steps: the same
+ * number as it is. x must lie within [exp_min, exp_max]. */
 typedef struct {
-  V n, head, more;
+  V n, steps, head, more;
 } ExpParts;
 ExpParts part_exp_parts(Emit *e, V x);
 V part_power_of_2(Emit *e, V n, V like); /* 2^n; n in the normal range */
-V part_scale(Emit *e, V x, V n);         /* x 2^n in two steps: reaches denormal numbers and infinity */
+/* x 2^(n - less), rounded once: reaches denormal numbers and infinity. In two steps, or by the one instruction of AVX-512, to the
+ * same bits. */
+V part_scale(Emit *e, V x, const ExpParts *p, int less);
+bool part_scales(Emit *e, V x);          /* has the target that instruction, for vectors like x? */
+V part_scaled(Emit *e, V x, V steps);    /* where it has: x 2^steps, a whole number */
 V part_exp(Emit *e, V x, int halvings);  /* exp(x) / 2^halvings (0 or 1) for every x */
 /* factor * exp(x - less) for every x, rounded once more where it is denormal; `less` tiny. */
 V part_exp_times(Emit *e, V x, V less, Pair factor);
