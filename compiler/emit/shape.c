@@ -162,6 +162,7 @@ int32_t shape_lane_operand(const Stage *s) {
 #define SUM_BYTES (1 << 20)     /* of sums left between parts */
 #define FEW_POINTS 64           /* of a part: its sums come and go once each */
 #define STATE_BYTES (1 << 20)   /* of an optimiser for one parameter: the second cache */
+#define FAR_ROW (1 << 10)       /* of a row of it, whose pieces lie far apart: then half as much */
 #define DEFER_ROWS 64           /* about so many rows of it at once */
 #define NEAR_SUMS (128 << 10)   /* of sums left for costly functions: a part of the second cache */
 #define GROUP_DEPTH 16          /* places of an example at least: sums come and go with each group */
@@ -439,7 +440,8 @@ static void choose_defer(TileShape *shape, const Target *t, const EmitOptions *o
   const Extent columns = s->axes[s->lane], rows = s->axes[s->row];
   if (k->block || k->cut == CUT_ROWS || s->pairs || s->chunks || shape->packed >= 0 || shape->grid || shape->outside) return;
   if (s->row_outer >= 0 || s->row != s->par - 2 || s->lane != s->par - 1 || s->order != ORDER_SEQUENCE || columns.batch >= 0) return;
-  const bool state = s->par == 2 && rows.batch < 0 && state_bytes(k, s) >= (o->state_bytes ? o->state_bytes : STATE_BYTES);
+  const int64_t far = columns.count * element_bytes(s, s->before) >= FAR_ROW ? STATE_BYTES / 2 : STATE_BYTES;
+  const bool state = s->par == 2 && rows.batch < 0 && state_bytes(k, s) >= (o->state_bytes ? o->state_bytes : far);
   const bool costly = t->vector_bytes >= 64 && columns.count % (2 * lanes) == 0 && costly_behind(s);
   if (!state && (!costly || (rows.batch < 0 && rows.count < shape->rows))) return;
   shape->width = (columns.count + lanes - 1) / lanes * lanes;

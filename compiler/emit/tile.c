@@ -232,8 +232,26 @@ static void take_part(Nest *in, const Params *p) {
   in->last_part = LLVMBuildICmp(e->b, LLVMIntSGE, p->to, end, "");
 }
 
+#define SHORT_SUM 64 /* points: its tile is done before the lines that it stores to have come */
+
+/* Does the tile store more than it computes, to places that nothing behind its short sum reads? */
+static bool stores_soon(const Nest *in) {
+  const Stage *s = in->stage;
+  int64_t depth = 1;
+  if (in->last_part || in->grouped || s->order != ORDER_SEQUENCE || s->row_outer >= 0) return false;
+  for (unsigned i = s->par; i < (unsigned)s->par + s->red; i++) depth = s->axes[i].batch >= 0 ? SHORT_SUM + 1 : depth * s->axes[i].count;
+  for (uint32_t i = 0; i < s->loads.count; i++)
+    if (load_behind(in, i) || s->loads.data[i].guard_count) return false;
+  return depth <= SHORT_SUM;
+}
+
+static void ask_for(Nest *in, uint32_t place, bool written) {
+  for (unsigned r = 0; r < in->rows; r++)
+    for (unsigned v = 0; v < in->vectors; v++) e_prefetch(in->e, nest_spot(in, place, r, v), written);
+}
+
 /* What is read behind the reduction is asked for ahead of it: an optimiser's state lies far, and comes meanwhile. Where the
- * reduction goes by parts, ahead of the last. */
+ * reduction goes by parts, ahead of the last. And so are the places that are stored to, where the sum is short. */
 static void ask_ahead(Nest *in) {
   Emit *e = in->e;
   LLVMBasicBlockRef go = NULL;
@@ -244,12 +262,10 @@ static void ask_ahead(Nest *in) {
     LLVMBuildCondBr(e->b, in->last_part, ask, go);
     LLVMPositionBuilderAtEnd(e->b, ask);
   }
-  for (uint32_t i = 0; i < in->stage->loads.count; i++) {
-    if (!load_behind(in, i)) continue;
-    const bool written = in->kernel->operand_written[in->stage->loads.data[i].operand];
-    for (unsigned r = 0; r < in->rows; r++)
-      for (unsigned v = 0; v < in->vectors; v++) e_prefetch(e, nest_spot(in, i, r, v), written);
-  }
+  for (uint32_t i = 0; i < in->stage->loads.count; i++)
+    if (load_behind(in, i)) ask_for(in, i, in->kernel->operand_written[in->stage->loads.data[i].operand]);
+  for (uint32_t i = 0; stores_soon(in) && i < in->stage->stores.count; i++)
+    if (!in->stage->stores.data[i].gather) ask_for(in, in->first_store + i, true);
   if (!go) return;
   LLVMBuildBr(e->b, go);
   LLVMPositionBuilderAtEnd(e->b, go);
