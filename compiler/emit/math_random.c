@@ -7,39 +7,49 @@
 
 #define PHILOX_ROUNDS 10
 
-/* The high and low words of word * factor in every lane. Vectors are taken as lanes of 64 bits, even and odd words
- * apart, so that no word changes its place. */
-static void multiply_wide(Emit *e, V word, uint32_t factor, V *high, V *low) {
-  LLVMTypeRef t = LLVMTypeOf(word);
-  unsigned lanes = e_lanes(t);
-  if (lanes % 2) {
-    LLVMTypeRef wide_type = LLVMGetTypeKind(t) == LLVMVectorTypeKind ? LLVMVectorType(e->i64, lanes) : e->i64;
-    V wide = LLVMBuildZExt(e->b, word, wide_type, "");
-    V product = LLVMBuildMul(e->b, wide, i_const(e, wide, factor), "");
-    *low = LLVMBuildTrunc(e->b, product, t, ""), *high = LLVMBuildTrunc(e->b, i_shr(e, product, 32), t, "");
-    return;
+/* One round for a state of four words, in lanes of 64 bits whose upper halves mean nothing: what a product leaves there is never
+ * cleared, and no word changes its place. */
+static void philox_round(Emit *e, const V c[4], const V key[2], V next[4]) {
+  const uint32_t factor[] = {0xd2511f53, 0xcd9e8d57};
+  V product[2];
+  for (int i = 0; i < 2; i++) product[i] = LLVMBuildMul(e->b, i_andc(e, c[2 * i], UINT32_MAX), i_const(e, c[2 * i], factor[i]), "");
+  for (int i = 0; i < 2; i++) {
+    V high = i_shr(e, product[1 - i], 32);
+    next[2 * i] = LLVMBuildXor(e->b, LLVMBuildXor(e->b, high, c[2 * i + 1], ""), key[i], "");
+    next[2 * i + 1] = product[1 - i];
   }
-  V both = LLVMBuildBitCast(e->b, word, e_vector(e, e->i64, lanes / 2), ""), k = i_const(e, both, factor);
-  V even = LLVMBuildMul(e->b, i_andc(e, both, UINT32_MAX), k, ""), odd = LLVMBuildMul(e->b, i_shr(e, both, 32), k, "");
-  V l = LLVMBuildOr(e->b, i_andc(e, even, UINT32_MAX), i_shl(e, odd, 32), "");
-  V h = LLVMBuildOr(e->b, i_shr(e, even, 32), i_andc(e, odd, ~(int64_t)UINT32_MAX), "");
-  *low = LLVMBuildBitCast(e->b, l, t, ""), *high = LLVMBuildBitCast(e->b, h, t, "");
+}
+
+/* Words side by side as words of their own: those at even places, those at odd ones. */
+static V word_half(Emit *e, V word, unsigned half) {
+  const unsigned lanes = e_lanes(LLVMTypeOf(word));
+  if (lanes % 2) return LLVMBuildZExt(e->b, word, LLVMGetTypeKind(LLVMTypeOf(word)) == LLVMVectorTypeKind ? LLVMVectorType(e->i64, lanes) : e->i64, "");
+  V both = LLVMBuildBitCast(e->b, word, e_vector(e, e->i64, lanes / 2), "");
+  return half ? i_shr(e, both, 32) : both;
 }
 
 /* The rounds are a loop: written out, LLVM's analysis of their chain of products costs tens of milliseconds. */
 void emit_philox(Emit *e, const V counter[4], const V key[2], V words[4]) {
-  const unsigned lanes = e_lanes(LLVMTypeOf(counter[0]));
-  V state[6];
-  for (int i = 0; i < 4; i++) state[i] = counter[i];
-  for (int i = 0; i < 2; i++) state[4 + i] = e_lanes(LLVMTypeOf(key[i])) == lanes ? key[i] : e_splat(e, key[i], lanes);
+  const unsigned lanes = e_lanes(LLVMTypeOf(counter[0])), halves = lanes % 2 ? 1 : 2;
+  V state[10], next[10];
+  for (unsigned i = 0; i < 4 * halves; i++) state[i] = word_half(e, counter[i % 4], i / 4);
+  for (unsigned i = 0; i < 2; i++) { /* the same word in both halves of a lane serves both */
+    V all = e_lanes(LLVMTypeOf(key[i])) == lanes ? key[i] : e_splat(e, key[i], lanes);
+    state[4 * halves + i] = word_half(e, all, 0);
+  }
   Loop rounds;
-  e_loop_begin(e, &rounds, e_i64(e, 0), e_i64(e, PHILOX_ROUNDS), e_i64(e, 1), state, 6, true);
-  V *c = rounds.phi, *k = rounds.phi + 4, h0, l0, h1, l1;
-  multiply_wide(e, c[0], 0xd2511f53, &h0, &l0), multiply_wide(e, c[2], 0xcd9e8d57, &h1, &l1);
-  V next[] = {LLVMBuildXor(e->b, LLVMBuildXor(e->b, h1, c[1], ""), k[0], ""), l1, LLVMBuildXor(e->b, LLVMBuildXor(e->b, h0, c[3], ""), k[1], ""), l0,
-              i_addc(e, k[0], 0x9e3779b9), i_addc(e, k[1], 0xbb67ae85)};
+  e_loop_begin(e, &rounds, e_i64(e, 0), e_i64(e, PHILOX_ROUNDS), e_i64(e, 1), state, 4 * halves + 2, true);
+  V *k = rounds.phi + 4 * halves;
+  for (unsigned h = 0; h < halves; h++) philox_round(e, rounds.phi + 4 * h, k, next + 4 * h);
+  const int64_t step[] = {0x9e3779b9, 0xbb67ae85};
+  for (unsigned i = 0; i < 2; i++) next[4 * halves + i] = i_addc(e, k[i], step[i]);
   e_loop_end(e, &rounds, next);
-  for (int i = 0; i < 4; i++) words[i] = rounds.phi[i];
+  LLVMTypeRef type = LLVMTypeOf(counter[0]);
+  for (unsigned i = 0; i < 4; i++) {
+    V even = rounds.phi[i];
+    if (halves == 1) words[i] = LLVMBuildTrunc(e->b, even, type, "");
+    else words[i] = LLVMBuildBitCast(e->b, LLVMBuildOr(e->b, i_andc(e, even, UINT32_MAX), i_shl(e, rounds.phi[4 + i], 32), ""), type, "");
+  }
 }
 
 /* An unsigned word as f64, by its place under the leading bit of 2^52. */
