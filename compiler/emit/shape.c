@@ -42,11 +42,38 @@ static unsigned rows_that_fit(const Target *t, unsigned registers, unsigned vect
   return free < 2 * taken ? 1 : (free - taken) / taken;
 }
 
+/* Does each place of the output read something of its own behind the sum? */
+static bool reads_behind(const Stage *s) {
+  for (uint32_t i = 0; i < s->exprs.count; i++) {
+    if (s->exprs.data[i].kind != X_LOAD || (int32_t)i == s->before || (int32_t)i == s->before2) continue;
+    const uint32_t axes = affine_axes(&s->loads.data[s->exprs.data[i].a].at);
+    if (axes & AXIS_BIT(s->row) && axes & AXIS_BIT(s->lane)) return true;
+  }
+  return false;
+}
+
+#define SHORT_SUM 16
+/* Sums of few terms into long rows: what counts is that each row's results are stored side by side. Of many rows at once each piece
+ * lies a page from the next, and where that is a power of two they push each other out of the cache. What is read behind the sums
+ * wants more of it asked for at once. */
+static bool stores_most(const Target *t, const Stage *s, int64_t columns, unsigned registers) {
+  int64_t depth = 1;
+  for (unsigned i = s->par; i < (unsigned)s->par + s->red; i++) {
+    if (s->axes[i].batch >= 0 || s->axes[i].count > SHORT_SUM) return false;
+    depth *= s->axes[i].count;
+  }
+  return depth <= SHORT_SUM && columns >= 16 && columns % 8 == 0 && stage_grouped_axis(s) < 0 && !reads_behind(s) && rows_that_fit(t, registers, 8) > 1;
+}
+
 /* Three vectors a tile, or four where that leaves no rest. Four and eight go two at a time: as fast, and there is one function
  * where three and two would be two. */
 static void choose_vectors(TileShape *shape, const Target *t, const Stage *s, unsigned lanes, unsigned registers) {
   const Extent columns = s->axes[s->lane];
   const int64_t all = columns.batch >= 0 ? 3 : (columns.count + lanes - 1) / lanes;
+  if (columns.batch < 0 && stores_most(t, s, all, registers)) {
+    shape->vectors = 8, shape->vectors_reason = "a short sum: a row's results lie side by side";
+    return;
+  }
   if (all <= 2) shape->vectors = all > 0 ? (unsigned)all : 1, shape->vectors_reason = "all columns";
   else if (all == 4 || all == 8) shape->vectors = 2, shape->vectors_reason = "they divide the columns";
   else shape->vectors = 3, shape->vectors_reason = "few loads a product";
@@ -342,16 +369,6 @@ static void choose_near_parts(TileShape *shape, const Kernel *k, const Stage *s,
   if (sums > SUM_BYTES || shape_all_tiles(shape, s) * shape->vectors < 4 * shape_all_vectors(s, lanes)) return;
   shape->parts = shape->outside = true, shape->limit = limit, shape->depth = limit * inner, shape->sum_bytes = sums;
   shape->parts_reason = "what is read of one serves all tiles";
-}
-
-/* Does each place of the output read something of its own behind the sum? */
-static bool reads_behind(const Stage *s) {
-  for (uint32_t i = 0; i < s->exprs.count; i++) {
-    if (s->exprs.data[i].kind != X_LOAD || (int32_t)i == s->before || (int32_t)i == s->before2) continue;
-    const uint32_t axes = affine_axes(&s->loads.data[s->exprs.data[i].a].at);
-    if (axes & AXIS_BIT(s->row) && axes & AXIS_BIT(s->lane)) return true;
-  }
-  return false;
 }
 
 /* All panels together, where they are near then: each tile of rows goes through all columns, and what is read and stored behind its
