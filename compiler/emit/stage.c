@@ -236,11 +236,56 @@ static void keep_results(Nest *n) {
   }
 }
 
+#define AHEAD_BYTES (2 << 10)  /* what lies so far is asked for: some hundred cycles' work */
+#define FAR_BYTES (256 << 10)  /* of an array: smaller ones are near */
+#define BATCH_GUESS 64
+#define LINE_BYTES 64
+
+/* How far it is, in elements, to the row that is asked for while this one is gone through: some rows further along the axis around
+ * the lanes. 0: none, as the array is small or lies otherwise. */
+static int64_t row_ahead(const Nest *n, const Affine *at, Type type) {
+  const Stage *s = n->stage;
+  const int axis = n->lane - 1;
+  if (axis < 0 || at->grouped || at->stride[n->lane] != 1 || at->batch[n->lane] >= 0 || at->batch[axis] >= 0 || at->stride[axis] <= 0) return 0;
+  int64_t span = 0;
+  const int64_t step = at->stride[axis] * type_bytes(type);
+  for (int i = 0; i < s->par; i++)
+    if (at->stride[i] > 0) span += at->stride[i] * s->axes[i].count * (s->axes[i].batch >= 0 ? BATCH_GUESS : 1);
+  if (span * type_bytes(type) < FAR_BYTES) return 0;
+  return at->stride[axis] * (step < AHEAD_BYTES ? AHEAD_BYTES / step : 1);
+}
+
+static void ask_for_row(Nest *n, uint32_t place, int64_t ahead, Type type, bool written) {
+  const unsigned line = (unsigned)(LINE_BYTES / type_bytes(type));
+  LLVMTypeRef element = memory_type(n->e, type);
+  for (unsigned i = 0; ahead && i < n->lanes; i += line)
+    e_prefetch(n->e, e_gep(n->e, element, nest_spot(n, place, 0, 0), e_i64(n->e, ahead + i)), written);
+}
+
+/* Of a map: asks for the places that it stores to some rows from here, which another thread may have read meanwhile, and for what it
+ * reads there where rows do not adjoin. */
+static void ask_for_rows(Nest *n) {
+  const Stage *s = n->stage;
+  const uint8_t *types = n->kernel->operand_type;
+  for (uint32_t i = 0; i < s->stores.count; i++) {
+    const Store *t = &s->stores.data[i];
+    const Type type = (Type)types[t->operand];
+    if (!t->gather) ask_for_row(n, n->first_store + i, row_ahead(n, &t->at, type), type, true);
+  }
+  for (uint32_t i = 0; i < s->loads.count; i++) {
+    const Load *l = &s->loads.data[i];
+    const Type type = (Type)types[l->operand];
+    const int64_t ahead = l->gather || l->guard_count ? 0 : row_ahead(n, &l->at, type);
+    if (ahead && l->at.stride[n->lane - 1] > s->axes[n->lane].count) ask_for_row(n, i, ahead, type, false);
+  }
+}
+
 void stage_point(Nest *n) {
   const Stage *s = n->stage;
   const bool reduces = s->combine != COMBINE_NONE;
   if (reduces) reduce_all(n);
   if (n->deferred) return;
+  if (!reduces) ask_for_rows(n);
   nest_open(n, reduces ? AXIS_ACC : AXIS_NONE, NULL, false);
   store_rows(n);
   if (n->result && s->par == n->kernel->block) keep_results(n);
