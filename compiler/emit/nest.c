@@ -258,7 +258,7 @@ void nest_init(Nest *n, Unit *u, const Kernel *k, const Stage *s, V frame, const
   if (s->combine != COMBINE_NONE && s->order == ORDER_GROUPS) n->lane = s->par;
   n->row = s->row, n->row_outer = s->row_outer;
   n->lanes = n->lane < 0 ? 1 : stage_lanes(k, s) * chains_of(&u->e->target, k, s);
-  n->panel = n->next_rows = -1, n->grid = rows->grid;
+  n->panel = n->next_rows = n->next_lanes = -1, n->grid = rows->grid;
   n->rows = rows->count, n->vectors = 1, n->row_count = rows->existing;
   if (rows->offset) memcpy(n->row_offset, rows->offset, sizeof(V) * rows->count);
   if (rows->outer) memcpy(n->outer_offset, rows->outer, sizeof(V) * rows->count);

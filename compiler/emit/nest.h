@@ -87,7 +87,7 @@ typedef struct Nest {
   int64_t sum_width;        /* elements */
   bool deferred;            /* sums are left always: what is behind them is another pass */
   V first_part, last_part;  /* whether they begin, and end, in this part */
-  int32_t next_rows;        /* a load: at each point what the next tile's rows read of it is asked for; or -1 */
+  int32_t next_rows, next_lanes; /* loads: at each point what the next tile's rows, or what lies beside its lanes, is asked for; or -1 */
   int panel;                /* an operand that has all lanes of a vector always; or -1 */
   unsigned small, wide;     /* axes of up to `small` vectors are written out; longer ones go by `wide` vectors */
   Spot *spots;              /* loads, then guards in order of loads, stores, expressions' affines */

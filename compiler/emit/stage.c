@@ -49,17 +49,18 @@ static void store_part(Nest *n, unsigned row, unsigned vector, bool before) {
 
 static void reduce(Nest *n, Carry *carry, void *next);
 
-/* Asks for what the next tile's rows read at this point. */
-static void ask_next_rows(Nest *n) {
+/* Asks for what is read at this point of a load, `ahead` elements further. */
+static void ask_next(Nest *n, int32_t load, int64_t ahead) {
   Emit *e = n->e;
-  const uint32_t load = (uint32_t)n->next_rows;
+  if (load < 0) return;
   LLVMTypeRef type = memory_type(e, n->kernel->operand_type[n->stage->loads.data[load].operand]);
-  e_prefetch(e, e_gep(e, type, nest_spot(n, load, 0, 0), e_i64(e, n->rows)), false);
+  e_prefetch(e, e_gep(e, type, nest_spot(n, (uint32_t)load, 0, 0), e_i64(e, ahead)), false);
 }
 
 static void reduce_inner(Nest *n, Carry *carry) {
   combine_point(n, carry->values);
-  if (n->next_rows >= 0) ask_next_rows(n);
+  ask_next(n, n->next_rows, n->rows);
+  for (unsigned v = 0; v < n->vectors; v++) ask_next(n, n->next_lanes, (int64_t)(n->vectors + v) * n->lanes);
   for (uint32_t i = 0; i < n->stage->stores.count; i++) {
     if (!n->stage->stores.data[i].before) continue;
     for (unsigned r = 0; r < n->rows; r++)

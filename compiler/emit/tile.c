@@ -286,6 +286,20 @@ static int32_t rows_to_ask_for(const Tile *t) {
   return l->guard_count || l->gather || l->at.stride[s->row] != 1 || l->at.batch[s->row] >= 0 || step < LINE_BYTES ? -1 : x->a;
 }
 
+/* The lane operand where a tile has all its columns, its sum is short, and beside them lies the next index of another axis: the next
+ * head of an attention. */
+static int32_t lanes_to_ask_for(const Tile *t, const Nest *in) {
+  const Stage *s = t->n->stage;
+  const int32_t expr = shape_lane_operand(s);
+  if (t->shape.packed >= 0 || s->pairs || expr < 0 || s->exprs.data[expr].kind != X_LOAD || !stores_soon(in)) return -1;
+  const Load *l = &s->loads.data[s->exprs.data[expr].a];
+  const Extent columns = s->axes[s->lane];
+  if (l->gather || l->at.stride[s->lane] != 1 || columns.batch >= 0 || columns.count != (int64_t)t->shape.vectors * t->n->lanes) return -1;
+  for (int i = 0; i < s->par; i++)
+    if (i != s->lane && l->at.stride[i] == columns.count && l->at.batch[i] < 0) return s->exprs.data[expr].a;
+  return -1;
+}
+
 /* The body of a tile's function, begun already. */
 static void tile_body(const Tile *t, const Variant *v) {
   Emit *e = t->n->e;
@@ -320,6 +334,7 @@ static void tile_body(const Tile *t, const Variant *v) {
   in.sums = p.sums, in.sum_width = t->shape.width ? t->shape.width : (int64_t)v->vectors * t->n->lanes;
   in.deferred = t->shape.defer != 0, in.fours = t->shape.vectors <= 4;
   if (t->shape.parts) take_part(&in, &p);
+  in.next_lanes = lanes_to_ask_for(t, &in);
   if (!in.deferred) ask_ahead(&in);
   stage_point(&in);
 }
