@@ -91,11 +91,28 @@ static V row_of(const Block *b, V panel, V k) {
   return e_gep(e, b->type, panel, LLVMBuildMul(e->b, i64_mul(e, k, depth_step(b->n->stage, b->turned)), b->width, ""));
 }
 
+/* Does the next index of an outer axis lie beside what is turned, as the next head of an attention does? */
+static bool next_adjoins(const Block *b) {
+  const Stage *s = b->n->stage;
+  for (int i = 0; i < s->par; i++)
+    if (i != b->n->lane && b->load->at.stride[i] == s->axes[b->turned].count && b->load->at.batch[i] < 0) return true;
+  return false;
+}
+
+/* Asks for it, of 16 lanes. */
+static void ask_beside(const Block *b, V source, V lane, int64_t count) {
+  Emit *e = b->e;
+  for (int i = 0; i < 16; i++)
+    for (int64_t at = count; at < 2 * count; at += 16)
+      e_prefetch(e, e_gep(e, b->from, source, i64_add(e, i64_mul(e, i64_add(e, lane, e_i64(e, i)), b->load->at.stride[b->n->lane]), e_i64(e, at))), false);
+}
+
 /* Whole groups of 16 lanes: along each, so that its lines of memory stay near until all of them is used. */
 static void wide_loops(const Block *b, V source, V panel, V lanes, int64_t count) {
   Emit *e = b->e;
   Loop k, j;
   e_loop_begin(e, &j, e_i64(e, 0), lanes, e_i64(e, 16), NULL, 0, false);
+  if (count <= 64 && next_adjoins(b)) ask_beside(b, source, j.i, count);
   e_loop_begin(e, &k, e_i64(e, 0), e_i64(e, count), e_i64(e, 4), NULL, 0, true);
   wide_body(b, j.i, e_gep(e, b->from, source, i64_mul(e, k.i, b->load->at.stride[b->turned])), row_of(b, panel, k.i));
   e_loop_end(e, &k, NULL);
