@@ -84,6 +84,8 @@ static V eval_prim(Nest *n, const Expr *x, unsigned row, unsigned vector, bool l
 static V evaluate(Nest *n, int32_t expr, unsigned row, unsigned vector, bool lanes) {
   Emit *e = n->e;
   const Expr *x = &n->stage->exprs.data[expr];
+  if (n->half == 2 && n->kept[expr]) /* all lanes exist */
+    return e_load(e, e_vector(e, expr_type(e, x->type), n->lanes), nest_spot(n, n->first_store + (uint32_t)n->kept[expr] - 1, row, vector), 4);
   switch (x->kind) {
   case X_LOAD: return memory_load(n, (uint32_t)x->a, row, vector);
   case X_CONST: return e_float(e, expr_type(e, x->type), x->value);

@@ -89,6 +89,8 @@ typedef struct Nest {
   V first_part, last_part;  /* whether they begin, and end, in this part */
   int32_t next_rows, next_lanes; /* loads: at each point what the next tile's rows, or what lies beside its lanes, is asked for; or -1 */
   int panel;                /* an operand that has all lanes of a vector always; or -1 */
+  unsigned half;            /* of a map in two halves: 1 or 2, which one is being made; 0: it is not */
+  int32_t *kept;            /* by expression: 1 + the store of the first half that the second one reads it from; 0: none */
   unsigned small, wide;     /* axes of up to `small` vectors are written out; longer ones go by `wide` vectors */
   Spot *spots;              /* loads, then guards in order of loads, stores, expressions' affines */
   uint32_t spot_count, first_guard, first_store;

@@ -33,6 +33,16 @@ void stage_wants(Nest *n) {
   }
 }
 
+/* How many costly functions wait for each other. */
+static unsigned costly_depth(const Stage *s, int32_t expr) {
+  if (expr < 0 || s->exprs.data[expr].kind != X_PRIM) return 0;
+  const Expr *x = &s->exprs.data[expr];
+  unsigned depth = costly_depth(s, x->a);
+  const unsigned b = costly_depth(s, x->b), c = costly_depth(s, x->c);
+  depth = b > depth ? b : depth, depth = c > depth ? c : depth;
+  return depth + prim_is((Prim)x->prim, K_COSTLY);
+}
+
 /* The stores of one row and vector: all values before the first store, since a stage may overwrite what it reads. */
 static void store_part(Nest *n, unsigned row, unsigned vector, bool before) {
   const Stage *s = n->stage;
@@ -40,6 +50,7 @@ static void store_part(Nest *n, unsigned row, unsigned vector, bool before) {
     for (uint32_t i = 0; i < s->stores.count; i++) {
       const Store *t = &s->stores.data[i];
       if (s->combine != COMBINE_NONE && t->before != before) continue;
+      if (n->half && (costly_depth(s, t->value) > 1) != (n->half == 2)) continue;
       if (pass)
         memory_store(n, i, row, vector);
       else
@@ -286,11 +297,45 @@ void stage_point(Nest *n) {
   const bool reduces = s->combine != COMBINE_NONE;
   if (reduces) reduce_all(n);
   if (n->deferred) return;
-  if (!reduces) ask_for_rows(n);
+  if (!reduces && n->half != 2) ask_for_rows(n);
   nest_open(n, reduces ? AXIS_ACC : AXIS_NONE, NULL, false);
   store_rows(n);
   if (n->result && s->par == n->kernel->block) keep_results(n);
   nest_close(n);
+}
+
+/* May the second half of a map have the value without a costly function or what the first half overwrites? Where the first one has
+ * stored it, it is read again. */
+static bool second_half_has(Nest *n, int32_t expr, bool stored) {
+  const Stage *s = n->stage;
+  if (expr < 0) return true;
+  const Expr *x = &s->exprs.data[expr];
+  for (uint32_t i = 0; stored && i < s->stores.count; i++) {
+    const Store *t = &s->stores.data[i];
+    if (t->value != expr || t->gather || t->at.grouped || t->at.stride[n->lane] != 1 || t->at.batch[n->lane] >= 0) continue;
+    if (n->kernel->operand_type[t->operand] != TYPE_F32 || costly_depth(s, expr) > 1) continue;
+    n->kept[expr] = (int32_t)i + 1;
+    return true;
+  }
+  if (x->kind == X_LOAD) return !n->kernel->operand_written[s->loads.data[x->a].operand] && second_half_has(n, s->loads.data[x->a].gather - 1, false);
+  if (x->kind != X_PRIM) return x->kind != X_RANDOM;
+  if (prim_is((Prim)x->prim, K_COSTLY) && costly_depth(s, expr) < 2) return false;
+  return second_half_has(n, x->a, true) && second_half_has(n, x->b, true) && second_half_has(n, x->c, true);
+}
+
+/* Costly functions of costly functions, as in a cell's tanh of its gates, wait for the others twice as long as there is other work
+ * at hand: then the row is gone through twice, for the former alone the second time. */
+static bool in_halves(Nest *n) {
+  const Stage *s = n->stage;
+  bool deep = false;
+  if (s->combine != COMBINE_NONE || n->lanes <= 16 || !n->distinct || n->wide != 1 || n->kernel->block) return false;
+  n->kept = ARENA_ARRAY(&n->u->arena, int32_t, s->exprs.count + 1);
+  for (uint32_t i = 0; i < s->stores.count; i++) {
+    if (costly_depth(s, s->stores.data[i].value) < 2) continue;
+    deep = true;
+    if (!second_half_has(n, s->stores.data[i].value, true)) return false;
+  }
+  return deep;
 }
 
 /* The par axes from number `next` of the loop order on: as given, but the lane axis last, or, where its examples lie in
@@ -310,6 +355,11 @@ static void par_loops(Nest *n, Carry *carry, void *next) {
   }
   if (axis < s->par) {
     loop_axis(n, axis, carry, true, par_loops, after);
+    return;
+  }
+  if (axis == s->par && inside && !n->grouped && !n->half && in_halves(n)) {
+    for (n->half = 1; n->half <= 2; n->half++) loop_lanes(n, (unsigned)n->lane, n->wide, carry, false, par_loops, after);
+    n->half = 0;
     return;
   }
   if (axis == s->par && inside && !n->grouped) {

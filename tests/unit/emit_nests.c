@@ -95,6 +95,31 @@ static void test_costly_maps(void **state) {
   }
 }
 
+/* A cell: costly functions of costly functions, which a second pass over the row computes from what the first one has stored. `over`: the cell
+ * is stored where x was, which the last value reads, too: there one pass must do. */
+static void test_costly_chains(void **state) {
+  for (int over = 0; over < 2; over++) {
+    enum { ROWS = 5, COLUMNS = 96 };
+    Build b;
+    kb_open(&b);
+    const uint32_t x = kb_buffer(&b, TYPE_F32, 2, ROWS, COLUMNS), g = kb_buffer(&b, TYPE_F32, 2, ROWS, COLUMNS), c = kb_buffer(&b, TYPE_F32, 2, ROWS, COLUMNS),
+                   s = kb_buffer(&b, TYPE_F32, 2, ROWS, COLUMNS), y = kb_buffer(&b, TYPE_F32, 2, ROWS, COLUMNS);
+    Kernel *k = kb_kernel(&b, 0, 0);
+    Stage *t = kb_stage(k, 2, 0, ROWS, COLUMNS);
+    t->lane = 1;
+    const Affine at = kb_affine(0, 2, COLUMNS, 1);
+    const int32_t old = kb_load(&b, t, x, at), gate = kb_prim(t, P_SIGMOID, TYPE_F32, kb_load(&b, t, g, at), -1, -1);
+    const int32_t cell = kb_prim(t, P_ADD, TYPE_F32, kb_prim(t, P_MUL, TYPE_F32, gate, kb_prim(t, P_TANH, TYPE_F32, old, -1, -1), -1), old, -1);
+    int32_t out = kb_prim(t, P_MUL, TYPE_F32, gate, kb_prim(t, P_TANH, TYPE_F32, cell, -1, -1), -1);
+    if (over) out = kb_prim(t, P_ADD, TYPE_F32, out, old, -1);
+    kb_store(k, t, y, at, out, false);
+    kb_store(k, t, over ? x : c, at, cell, false);
+    kb_store(k, t, s, at, gate, false);
+    check_all(&b, 1e-6);
+    kb_close(&b);
+  }
+}
+
 /* One axis, cut itself, in the lanes. */
 static void flat_case(int dim, int64_t batch, uint32_t unit, Type type) {
   Build b;
@@ -335,7 +360,7 @@ static void test_draws(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_maps), cmocka_unit_test(test_turned), cmocka_unit_test(test_costly_maps),           cmocka_unit_test(test_flat),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_maps), cmocka_unit_test(test_turned), cmocka_unit_test(test_costly_maps), cmocka_unit_test(test_costly_chains), cmocka_unit_test(test_flat),
                                      cmocka_unit_test(test_strides),        cmocka_unit_test(test_guards),
                                      cmocka_unit_test(test_row_reductions), cmocka_unit_test(test_column_reductions),
                                      cmocka_unit_test(test_rows),           cmocka_unit_test(test_columns_as_block),
