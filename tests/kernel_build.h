@@ -120,6 +120,12 @@ static inline void kb_guard(Build *b, Stage *s, Affine index, int64_t limit, int
   guards[l->guard_count++] = (Guard){index, limit, step};
   l->guards = guards;
 }
+/* … where it is 0 in memory, or so it says. */
+static inline void kb_zeros(Build *b, Stage *s, Affine index, int64_t limit) {
+  kb_guard(b, s, index, limit, 1);
+  Load *l = &s->loads.data[s->loads.count - 1];
+  l->guard_count--, l->zero_count++;
+}
 static inline int32_t kb_const(Stage *s, Type type, double value) {
   return kb_expr(s, (Expr){.kind = X_CONST, .type = type, .value = value, .a = -1, .b = -1, .c = -1});
 }

@@ -15,6 +15,7 @@ typedef struct {
   double step, steps, epoch;
   uint64_t seed, draw;
   double **buffers; /* one a buffer of the schedule; slots' are the caller's, and are written */
+  bool lies;        /* something is not 0 where a load says so: it is read as 0 */
 } KernelRun;
 
 typedef struct {
@@ -49,13 +50,19 @@ static int64_t kr_gathered(const KernelPoint *p, int32_t gather, int64_t stride)
   return gather ? (int64_t)kr_expr(p, gather - 1) * stride : 0;
 }
 
+static bool kr_outside(const KernelPoint *p, const Guard *g, int count) {
+  bool outside = false;
+  for (int i = 0; i < count; i++) outside |= kr_affine(p, &g[i].index) < 0 || kr_affine(p, &g[i].index) >= g[i].limit;
+  return outside;
+}
+
 static double kr_load(const KernelPoint *p, const Load *l) {
-  for (int i = 0; i < l->guard_count; i++) {
-    const int64_t at = kr_affine(p, &l->guards[i].index);
-    if (at < 0 || at >= l->guards[i].limit) return 0;
-  }
-  return p->run->buffers[p->launch->operands[l->operand]][kr_affine(p, &l->at) + kr_gathered(p, l->gather, l->gather_stride) +
-                                                          p->moved[l->operand]];
+  if (kr_outside(p, l->guards, l->guard_count)) return 0;
+  const int64_t at = kr_affine(p, &l->at) + kr_gathered(p, l->gather, l->gather_stride) + p->moved[l->operand];
+  const double x = p->run->buffers[p->launch->operands[l->operand]][at];
+  if (!kr_outside(p, l->guards + l->guard_count, l->zero_count)) return x;
+  p->run->lies |= x != 0;
+  return 0;
 }
 
 static double kr_random(const KernelPoint *p, const Expr *e) {

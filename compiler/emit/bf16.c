@@ -91,6 +91,8 @@ const Stage *pairs_stage(const Target *t, const Kernel *k, const Stage *s, Arena
   for (int i = 0; i < 2; i++) {
     Load *l = &made->loads.data[s->exprs.data[sides[i]].a];
     l->pairs = lies_in_pairs(s, l);
+    for (unsigned g = 0; g < l->zero_count; g++)
+      if (l->guards[l->guard_count + g].index.stride[p]) l->zero_count = 0; /* of a pair one may be 0 */
     l->at.stride[p] *= 2;
     made->exprs.data[sides[i]].type = TYPE_I32;
   }

@@ -113,7 +113,7 @@ static void list_spots(Nest *n, bool apart, int padded) {
   uint32_t guards = 0;
   bool *reduced = ARENA_ARRAY(&n->u->arena, bool, s->exprs.count + 1);
   if (apart) mark_reduced(s, s->before, reduced), mark_reduced(s, s->before2, reduced);
-  for (uint32_t i = 0; i < s->loads.count; i++) guards += s->loads.data[i].guard_count;
+  for (uint32_t i = 0; i < s->loads.count; i++) guards += s->loads.data[i].guard_count + s->loads.data[i].zero_count;
   n->spots = ARENA_ARRAY(&n->u->arena, Spot, s->loads.count + guards + s->stores.count + s->exprs.count + 1);
   n->guard_spot = ARENA_ARRAY(&n->u->arena, uint32_t, s->loads.count + 1);
   n->expr_spot = ARENA_ARRAY(&n->u->arena, uint32_t, s->exprs.count + 1);
@@ -125,7 +125,7 @@ static void list_spots(Nest *n, bool apart, int padded) {
   n->first_guard = n->spot_count;
   for (uint32_t i = 0; i < s->loads.count; i++) {
     n->guard_spot[i] = n->spot_count;
-    for (unsigned g = 0; g < s->loads.data[i].guard_count; g++)
+    for (unsigned g = 0; g < s->loads.data[i].guard_count + s->loads.data[i].zero_count; g++)
       add_spot(n, &s->loads.data[i].guards[g].index, UINT16_MAX, TYPE_I32, load_reduced(s, i, reduced));
   }
   n->first_store = n->spot_count;

@@ -80,13 +80,24 @@ static void reduce_inner(Nest *n, Carry *carry) {
   }
 }
 
+/* Rows in a grid may all be at one place of the outer axis. */
+static bool differs_by_row(const Nest *n, uint32_t axes) {
+  const bool one = n->row_outer >= 0 && n->grid == n->rows;
+  return nest_by_row(n, one ? axes & ~AXIS_BIT(n->row_outer) : axes);
+}
+
 /* Does the guard, the same for all rows and lanes, become certain by bounds of the red axis that is opened next? */
 static bool bounds_axis(const Nest *n, const Guard *guard, uint32_t spot, unsigned axis) {
   const int64_t step = guard->index.stride[axis];
   const uint32_t others = affine_axes(&guard->index) & ~AXIS_BIT(axis);
-  return (step == 1 || step == -1) && guard->index.batch[axis] < 0 && guard->step == 1 && !n->sure[spot] &&
-         n->spots[spot].rows == 1 && !nest_by_row(n, others) && !(others & ~n->open) &&
+  return (step > 0 || step == -1) && guard->index.batch[axis] < 0 && guard->step == 1 && !n->sure[spot] &&
+         !differs_by_row(n, others) && !(others & ~n->open) &&
          !(n->lane >= 0 && others & AXIS_BIT(n->lane));
+}
+
+/* How many steps reach x or go beyond it; none where x is not above 0. */
+static V steps_up(Emit *e, V x, int64_t step) {
+  return LLVMBuildUDiv(e->b, i64_add(e, i64_max(e, x, e_i64(e, 0)), e_i64(e, step - 1)), e_i64(e, step), "");
 }
 
 /* A product whose factor lies outside, and so is 0, is passed over: from the first tap inside to the last. `marked`: the
@@ -96,22 +107,26 @@ static uint64_t bound_taps(Nest *n, unsigned axis) {
   const Stage *s = n->stage;
   uint64_t marked = 0;
   V from = NULL, to = NULL;
-  const bool may = s->combine == COMBINE_FMA && s->axes[axis].batch < 0 && !(axis == s->par && n->red_to);
+  const bool may = s->combine == COMBINE_FMA && s->axes[axis].batch < 0;
   for (uint32_t i = 0; may && i < s->loads.count; i++) {
     const Load *l = &s->loads.data[i];
-    if (!l->guard_count || !nest_reduced(n, i)) continue;
-    for (unsigned g = 0; g < l->guard_count; g++) {
+    const unsigned count = l->guard_count + l->zero_count;
+    if (!count || !nest_reduced(n, i)) continue;
+    for (unsigned g = 0; g < count; g++) {
       const uint32_t spot = n->guard_spot[i] + g;
       if (spot - n->first_guard >= 64 || !bounds_axis(n, &l->guards[g], spot, axis)) continue;
-      V base = n->spots[spot].now[n->level], limit = e_i64(e, l->guards[g].limit);
-      const bool up = l->guards[g].index.stride[axis] > 0;
+      V base = n->spots[spot].now[n->level * n->spots[spot].rows], limit = e_i64(e, l->guards[g].limit);
+      const int64_t step = l->guards[g].index.stride[axis];
+      const bool up = step > 0;
       V first = up ? LLVMBuildNeg(e->b, base, "") : i64_add(e, LLVMBuildSub(e->b, base, limit, ""), e_i64(e, 1));
       V end = up ? LLVMBuildSub(e->b, limit, base, "") : i64_add(e, base, e_i64(e, 1));
+      if (step > 1) first = steps_up(e, first, step), end = steps_up(e, end, step);
       from = i64_max(e, from ? from : e_i64(e, 0), first);
       to = i64_min(e, to ? to : e_i64(e, s->axes[axis].count), end);
       n->sure[spot] = true, marked |= 1ull << (spot - n->first_guard);
     }
   }
+  if (from && axis == s->par && n->red_to) from = i64_max(e, from, n->red_from), to = i64_min(e, to, n->red_to);
   n->taps_from = from, n->taps_to = to;
   return marked;
 }

@@ -56,6 +56,7 @@ typedef struct {
   uint16_t operand; /* of the kernel */
   Affine at;        /* element index from the operand's start; with guards: already divided by their steps */
   uint8_t guard_count;
+  uint8_t zero_count; /* guards behind these: where one fails, the value is 0 in memory too, and a product of it may be passed over */
   Guard *guards;    /* in the schedule's arena */
   int32_t gather;   /* 1 + an I32 expression: a gathered coordinate, known to be in range; 0: none */
   int64_t gather_stride; /* elements for each step of it */

@@ -18,6 +18,7 @@ typedef struct {
   Vec(Known) known;        /* what was evaluated at which map; only outside guards */
   Guard guards[GRAPH_MAX_RANK * 2];
   uint32_t guard_count;
+  bool factors;            /* what is evaluated is multiplied and summed */
 } Nest;
 
 Extent extent_of(int64_t dim) {
@@ -218,6 +219,42 @@ static int64_t gather_stride(const Fuse *f, const Dims *dims, const IndexMap *ma
 
 static int32_t load_at(Nest *b, Node n, const Dims *dims, const IndexMap *map, Affine at);
 
+/* Is the index within 0 .. limit - 1 at all points of the stage? */
+static bool always_inside(const Nest *b, const Affine *index, int64_t limit) {
+  int64_t least = index->offset, most = index->offset;
+  for (uint32_t i = 0; i < KERNEL_MAX_AXES; i++) {
+    const int64_t step = index->stride[i];
+    if (!step) continue;
+    if (i >= KERNEL_STAGE_AXES || index->batch[i] >= 0 || b->stage->axes[i].batch >= 0) return false;
+    *(step < 0 ? &least : &most) += step * (b->stage->axes[i].count - 1);
+  }
+  return least >= 0 && most < limit;
+}
+
+/* The zeros around what a product reads in a padded array. Along the last such axis they are left alone: its places are neighbours in
+ * a tile, and not all of them outside. */
+static void note_zeros(Nest *b, Node pad, const Dims *dims, const IndexMap *map, Load *load) {
+  const Graph *g = b->f->g;
+  if (dims != node_dims(g, pad)) return; /* read as if it had another shape */
+  if (!b->factors || b->guard_count || map->gather || node_prim(g, pad) != P_PAD || pad_has_gaps(g, pad)) return;
+  const Dims *inner = node_dims(g, node_in(g, pad, 0));
+  const int64_t *around = node_attr(g, pad);
+  uint32_t count = 0, last = 0;
+  Guard found[GRAPH_MAX_RANK];
+  for (uint32_t i = 0; i < map->rank; i++)
+    if (around[3 * i] || around[3 * i + 1]) last = i;
+  for (uint32_t i = 0; i < last; i++) {
+    if (!around[3 * i] && !around[3 * i + 1]) continue;
+    Guard zero = {map->index[i], inner->dims[i], 1};
+    zero.index.offset -= around[3 * i];
+    if (!always_inside(b, &zero.index, zero.limit)) found[count++] = zero;
+  }
+  if (!count) return;
+  load->guards = ARENA_ARRAY(&b->f->s->memory, Guard, count);
+  memcpy(load->guards, found, sizeof *found * count);
+  load->zero_count = (uint8_t)count;
+}
+
 /* A load of node n (kept, or a slot), dense in memory with `dims`, at `map`. */
 static int32_t make_load(Nest *b, Node n, const Dims *dims, const IndexMap *map) {
   if (node_prim(b->f->g, n) == P_CARRY) return load_at(b, n, dims, map, affine_carry(b->f, n, dims, map, -1));
@@ -241,6 +278,7 @@ static int32_t load_at(Nest *b, Node n, const Dims *dims, const IndexMap *map, A
       load.guards = ARENA_ARRAY(&f->s->memory, Guard, b->guard_count);
       memcpy(load.guards, b->guards, sizeof(Guard) * b->guard_count);
     }
+    note_zeros(b, n, dims, map, &load);
     vec_push(&b->stage->loads, load);
     vec_push(&b->form->accesses, ((Access){buffer, n, *map}));
   }
@@ -511,6 +549,7 @@ static void build_contraction(Nest *b, Node n) {
   const int64_t nb = attr[0], nk = attr[1], *axes[2][2] = {{attr + 2, attr + 2 + nb}, {attr + 2 + 2 * nb, attr + 2 + 2 * nb + nk}};
   const uint32_t lead = b->form->kind == FORM_CHUNKS; /* the axis of chunks comes first */
   uint32_t red[GRAPH_MAX_RANK], par = lead + (uint32_t)nb;
+  b->factors = true;
   for (int64_t i = 0; i < nk; i++) red[i] = add_red(b, node_dims(g, node_in(g, n, 0))->dims[axes[1][0][i]]);
   for (int side = 0; side < 2; side++) {
     const Node in = node_in(g, n, (uint32_t)side);
@@ -525,6 +564,7 @@ static void build_contraction(Nest *b, Node n) {
     }
     *(side ? &b->stage->before2 : &b->stage->before) = eval(b, in, &map);
   }
+  b->factors = false;
   b->stage->combine = COMBINE_FMA;
   b->stage->order = sums_groups(b) ? ORDER_GROUPS : ORDER_SEQUENCE;
 }

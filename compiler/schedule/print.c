@@ -57,7 +57,7 @@ static void print_stage(const Stage *s, uint32_t number, Text *out) {
     text_printf(out, "      load%u = op%u[", i, s->loads.data[i].operand);
     print_affine(&s->loads.data[i].at, out);
     if (s->loads.data[i].gather) text_printf(out, " + %lld*x%d", (long long)s->loads.data[i].gather_stride, s->loads.data[i].gather - 1);
-    text_add(out, s->loads.data[i].guard_count ? "] guarded\n" : "]\n");
+    text_add(out, s->loads.data[i].guard_count ? "] guarded\n" : s->loads.data[i].zero_count ? "] zeros around\n" : "]\n");
   }
   for (uint32_t i = 0; i < s->exprs.count; i++) {
     text_printf(out, "      x%u: %s = ", i, type_word((Type)s->exprs.data[i].type));

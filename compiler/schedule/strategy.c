@@ -13,7 +13,8 @@ static void visit_affines(Stage *s, AffineVisit *visit, void *arg) {
   for (uint32_t i = 0; i < s->exprs.count; i++) visit(&s->exprs.data[i].affine, arg);
   for (uint32_t i = 0; i < s->loads.count; i++) {
     visit(&s->loads.data[i].at, arg);
-    for (uint32_t k = 0; k < s->loads.data[i].guard_count; k++) visit(&s->loads.data[i].guards[k].index, arg);
+    for (uint32_t k = 0; k < s->loads.data[i].guard_count + s->loads.data[i].zero_count; k++)
+      visit(&s->loads.data[i].guards[k].index, arg);
   }
   for (uint32_t i = 0; i < s->stores.count; i++) visit(&s->stores.data[i].at, arg);
 }
@@ -310,9 +311,9 @@ static uint64_t hash_stage(uint64_t h, const Stage *s) {
   }
   for (uint32_t i = 0; i < s->loads.count; i++) {
     const Load *l = &s->loads.data[i];
-    h = hash_affine(hash_mix(h, l->operand | (uint64_t)l->guard_count << 32), &l->at);
+    h = hash_affine(hash_mix(h, l->operand | (uint64_t)l->guard_count << 32 | (uint64_t)l->zero_count << 40), &l->at);
     h = l->gather ? hash_mix(hash_mix(h, (uint64_t)l->gather), (uint64_t)l->gather_stride) : h;
-    for (uint32_t k = 0; k < l->guard_count; k++) h = hash_affine(hash_mix(h, (uint64_t)l->guards[k].limit), &l->guards[k].index);
+    for (uint32_t k = 0; k < l->guard_count + l->zero_count; k++) h = hash_affine(hash_mix(h, (uint64_t)l->guards[k].limit), &l->guards[k].index);
   }
   for (uint32_t i = 0; i < s->stores.count; i++) {
     const Store *t = &s->stores.data[i];

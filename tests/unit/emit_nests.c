@@ -196,6 +196,25 @@ static void test_guards(void **state) {
   guard_case(1, TYPE_F64);
 }
 
+/* y[i, j, c] = sum over t and k of x[i + 2 t, j, k] * w[t, k, c], where the first row of x and the last two are said to be zeros. They
+ * are not: products of them are passed over. */
+static void test_zeros(void **state) {
+  for (unsigned rows = 3; rows <= 8; rows += 5) {
+    Build b;
+    kb_open(&b);
+    const uint32_t x = kb_buffer(&b, TYPE_F32, 3, 10, 8, 5), w = kb_buffer(&b, TYPE_F32, 3, 3, 5, 20), y = kb_buffer(&b, TYPE_F32, 3, 6, 8, 20);
+    Kernel *k = kb_kernel(&b, 0, 0);
+    Stage *t = kb_stage(k, 3, 2, 6, 8, 20, 3, 5);
+    t->combine = COMBINE_FMA, t->row = 1, t->lane = 2, t->tile_rows = (uint8_t)rows, t->tile_vectors = 1;
+    t->before = kb_load(&b, t, x, kb_affine(0, 5, 40, 5, 0, 80, 1));
+    kb_zeros(&b, t, kb_affine(-1, 4, 1, 0, 0, 2), 7);
+    t->before2 = kb_load(&b, t, w, kb_affine(0, 5, 0, 0, 1, 100, 20));
+    kb_store(k, t, y, kb_affine(0, 3, 160, 20, 1), kb_acc(t), false);
+    check_all(&b, 1e-5); /* without fma another rounding */
+    kb_close(&b);
+  }
+}
+
 /* r[i] = combine over j of x[i, j] * c, in the lanes of j (order LANES) or i (SEQUENCE), or neither. */
 static void reduce_case(Combine combine, Type type, int rows, int columns, int64_t batch, int lane, bool sequence) {
   Build b;
@@ -361,7 +380,7 @@ static void test_draws(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_maps), cmocka_unit_test(test_turned), cmocka_unit_test(test_costly_maps), cmocka_unit_test(test_costly_chains), cmocka_unit_test(test_flat),
-                                     cmocka_unit_test(test_strides),        cmocka_unit_test(test_guards),
+                                     cmocka_unit_test(test_strides),        cmocka_unit_test(test_guards), cmocka_unit_test(test_zeros),
                                      cmocka_unit_test(test_row_reductions), cmocka_unit_test(test_column_reductions),
                                      cmocka_unit_test(test_rows),           cmocka_unit_test(test_columns_as_block),
                                      cmocka_unit_test(test_leaves),         cmocka_unit_test(test_draws)};

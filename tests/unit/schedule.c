@@ -100,6 +100,7 @@ static void check_graph(Graph *from, const InterpInput *input, double tolerance,
   memcpy(run.batch, input->batch, sizeof run.batch);
   kernel_run_open(&run, input->slots);
   kernel_run(&run);
+  assert_false(run.lies);
   for (uint32_t i = 0; i < from->outputs.count; i++) {
     const Output *o = &from->outputs.data[i];
     if (o->kind != OUT_SLOT) {
@@ -374,6 +375,15 @@ static bool has_chunks(const Schedule *s) {
   return false;
 }
 
+/* Loads of which some are known to be 0. */
+static uint32_t count_zeros(const Schedule *s) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < s->kernels.count; i++)
+    for (uint32_t k = 0; k < s->kernels.data[i].stages.data[0].loads.count; k++)
+      count += s->kernels.data[i].stages.data[0].loads.data[k].zero_count;
+  return count;
+}
+
 /* h = tanh x lies inside the zeros that its convolution by w wants around it; w's gradient is summed by chunks of the batch,
  * and two sums over places in one pass. */
 static void test_padded_images(void **state) {
@@ -402,6 +412,7 @@ static void test_padded_images(void **state) {
   Schedule *schedule = schedule_graph(&s, lowered, &machine);
   assert_false(has_launch(schedule, "copy"));
   assert_true(has_chunks(schedule));
+  assert_int_equal(count_zeros(schedule), 2); /* above and below the images, for y and dw */
   assert_int_equal(schedule->launches.count, 5); /* h with its border; y; both sums; the chunks of dw; w */
   schedule_free(schedule);
   free_slots(g, slots);
