@@ -12,4 +12,7 @@ typedef Graph *PassFunction(const Graph *graph);
 #undef PASS
 #undef PASS_WHERE
 
+/* sums.c: is the value above 0 wherever it is finite? */
+bool pass_is_positive(const Graph *g, Node n);
+
 #endif

@@ -49,6 +49,8 @@ static bool is_positive(const Graph *g, Node n, int depth) {
   }
 }
 
+bool pass_is_positive(const Graph *g, Node n) { return is_positive(g, n, DEPTH + 2); }
+
 /* Finite while what the program is given is, overflow aside. */
 static bool is_finite(const Graph *g, Node n, int depth) {
   double value;

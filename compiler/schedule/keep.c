@@ -178,11 +178,14 @@ static void count_uses(Fuse *f) {
   free(live);
 }
 
-/* Behind a reduction or contraction that nothing else reads, an elementwise value is free: it is stored in its place. */
+/* Behind a reduction or contraction that nothing else reads, an elementwise value is free: it is stored in its place; so is
+ * what a mask leaves of such a value that the mask alone reads. */
 static bool follows_anchor(const Fuse *f, Node n) {
   for (uint32_t i = 0; i < node_data(f->g, n)->count; i++) {
     const Node in = node_in(f->g, n, i);
-    if (node_has(f->g, in, K_REDUCTION | K_OVERLAP | K_CONTRACTION) && f->uses[in.id] == 1) return true;
+    if (f->uses[in.id] != 1) continue;
+    if (node_has(f->g, in, K_REDUCTION | K_OVERLAP | K_CONTRACTION)) return true;
+    if (node_prim(f->g, n) == P_SELECT && !f->kept[in.id] && node_has(f->g, in, K_ELEMENTWISE) && follows_anchor(f, in)) return true;
   }
   return false;
 }

@@ -50,6 +50,13 @@ static const Case cases[] = {
     /* the predicate within another one */
     {"positive", "lt #0 x : bool [batch, 4] | select $1 x #0 | and $1 p : bool [batch, 4] | select $3 y #0 | mul $2 $4",
      "mul(select(lt(0, x), x, 0), select(and(p, lt(0, select(lt(0, x), x, 0))), y, 0))"},
+    {"masks", "select p x #0 | mul x y | select p $2 #0 | mul $1 $3", "mul(select(p, x, 0), mul(y, select(p, x, 0)))"},
+    {"masks", "broadcast v {1} | mul x $1 | mul y $2 | select p $3 #0 | select p x #0 | mul $4 $5",
+     "mul(select(p, x, 0), mul(y, mul(broadcast{1}(v), select(p, x, 0))))"},
+    /* a factor that may overflow; another predicate; no mask but this one */
+    {"masks", "exp y | mul x $1 | select p $2 #0 | select p x #0 | mul $3 $4", "mul(select(p, mul(x, exp(y)), 0), select(p, x, 0))"},
+    {"masks", "lt x y : bool [batch, 4] | mul x y | select p $2 #0 | select $1 x #0 | mul $3 $4", "mul(select(p, mul(x, y), 0), select(lt(x, y), x, 0))"},
+    {"masks", "mul x y | select p $1 #0", "select(p, mul(x, y), 0)"},
     {"factor", "exp x | mul x y | mul $1 y | add $2 $3", "mul(y, add(x, exp(x)))"},
     {"factor", "exp x | mul y #0.5 | mul $2 x | mul $1 y | sub $3 $4", "mul(y, sub(mul(x, 0.5), exp(x)))"},
     /* a sum of three; a product that is read besides; a factor that is all there is */
@@ -105,7 +112,7 @@ static void test_passes(void **state) {
     Graph *made = passes_run(raw, &options);
     case_expression(made, made->outputs.data[0].node, &found);
     if (strcmp(text_get(&found), c->out)) print_error("%s: %s: found %s\n", c->pass, c->in, text_get(&found)), wrongs++;
-    static const char *const rounds[] = {"sums", "reciprocal", "factor", "quotient", "bf16"};
+    static const char *const rounds[] = {"sums", "reciprocal", "masks", "factor", "quotient", "bf16"};
     const bool bf16 = !strcmp(c->pass, "bf16");
     bool exact = true; /* in NaN and infinity too */
     for (size_t k = 0; k < sizeof rounds / sizeof *rounds; k++) exact &= strcmp(c->pass, rounds[k]) != 0;
