@@ -308,7 +308,8 @@ static void choose_parts_in_place(TileShape *shape, const Target *t, const Stage
   int64_t inner;
   if (t->vector_bytes < 64 || expr < 0 || !lies_as_used(s, expr)) return;
   if (rows.batch >= 0 || rows.count < 2 * (int64_t)shape->rows || !shape_inner_depth(s, &inner) || inner > PART_DEPTH) return;
-  if (first.count * inner < (first.batch >= 0 ? PART_LONG / 64 : PART_LONG)) return;
+  const int64_t depth = PART_DEPTH / inner * inner; /* shorter parts, whose sums come and go oftener, pay for longer sums */
+  if (first.count * inner * depth < (first.batch >= 0 ? PART_LONG / 64 : PART_LONG) * PART_DEPTH) return;
   const int64_t sums = shape_sum_rows(shape, s) * lanes * element_bytes(s, expr) * shape->vectors;
   if (sums > SUM_BYTES / 4) return;
   shape->parts = true;
