@@ -1,6 +1,6 @@
 /* lower.c: contractions that are no matrix products, and weights that would be turned again and again. With one row or
  * one column there is nothing to tile: a sum of products, its lanes along whichever axis is contiguous. Over an extent of
- * 1 there is no sum at all. Windows that are summed up lie 1 apart. And weights whose columns a contraction would lay
+ * 1 there is no sum at all. Windows that are summed up lie 1 apart. Gaps behind all elements of an axis are an axis of their own. And weights whose columns a contraction would lay
  * out anew in each round of a loop are turned once, before it. */
 #include "build.h"
 #include "loops.h"
@@ -77,6 +77,24 @@ static Node lower_unwindow(Graph *g, Node x, const int64_t *attr) {
   return build_unwindow(g, build_pad(g, x, gaps), axis, attr[1], 1, attr[3]);
 }
 
+/* Gaps of zeros behind each element of one axis, the last one too, are what fills up an axis of 1 beside it: each place of the array
+ * is then written once. Else: NODE_NONE. */
+static Node lower_gaps(Graph *g, Node x, const int64_t *around, const Dims *out) {
+  Dims apart = *node_dims(g, x);
+  int64_t filled[3 * (GRAPH_MAX_RANK + 1)] = {0}, axis = -1;
+  for (uint32_t i = 0; i < out->rank; i++) {
+    const int64_t low = around[3 * i], high = around[3 * i + 1], gap = around[3 * i + 2];
+    if (!low && !high && !gap) continue;
+    if (axis >= 0 || low || high != gap || dim_is_batch(apart.dims[i])) return NODE_NONE;
+    axis = i;
+  }
+  if (axis < 0 || apart.rank == GRAPH_MAX_RANK) return NODE_NONE;
+  for (uint32_t i = apart.rank++; i > axis + 1; i--) apart.dims[i] = apart.dims[i - 1];
+  apart.dims[axis + 1] = 1;
+  filled[3 * (axis + 1) + 1] = around[3 * axis + 1];
+  return build_reshape(g, build_pad(g, build_reshape(g, x, shape_of(g, &apart)), filled), shape_of(g, out));
+}
+
 static Graph *lower_products(const Graph *from) {
   Graph *to = graph_like(from);
   Node *map = mem_zero(from->nodes.count, sizeof *map);
@@ -105,7 +123,8 @@ static Graph *lower_products(const Graph *from) {
       free(in);
       continue;
     }
-    map[id] = build_any(to, d->prim, d->type, shape_of(to, node_dims(from, n)), in, d->count,
+    if (d->prim == P_PAD) map[id] = lower_gaps(to, in[0], node_attr(from, n), node_dims(from, n));
+    if (!map[id].id) map[id] = build_any(to, d->prim, d->type, shape_of(to, node_dims(from, n)), in, d->count,
                         node_attr_count(from, n) ? node_attr(from, n) : NULL, node_attr_count(from, n));
     free(in);
   }

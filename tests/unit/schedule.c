@@ -420,6 +420,28 @@ static void test_padded_images(void **state) {
   session_free(&s);
 }
 
+/* Zeros behind each element, the last one too, are written with it; else the array is filled first. */
+static void test_gaps(void **state) {
+  for (int64_t high = 0; high < 3; high++) {
+    Session s = {0};
+    Graph *g = graph_new(&s, TYPE_F64);
+    const Node x = build_slot(g, mg_slot(g, SLOT_INPUT, "x", TYPE_F64, shape_of(g, &(Dims){3, {DIM_BATCH, 3, 4}})));
+    const Node y = build_pad(g, build_unary(g, P_TANH, x), (const int64_t[]){0, 0, 0, 0, high, 2, 0, 0, 0});
+    graph_add_output(g, (Output){.kind = OUT_VALUE, .name = "y", .node = y});
+    double **slots = make_slots(g, 5, 1);
+    const InterpInput input = {.slots = (const double *const *)slots, .batch = {5}};
+    snprintf(failing, sizeof failing, "gaps");
+    check_graph(g, &input, 1e-12, 0);
+    Graph *lowered = schedule_lower(g);
+    Schedule *schedule = schedule_graph(&s, lowered, &machine);
+    assert_int_equal(has_launch(schedule, "fill"), high != 2);
+    schedule_free(schedule);
+    free_slots(g, slots);
+    graph_free(lowered), graph_free(g);
+    session_free(&s);
+  }
+}
+
 static void test_random_graphs(void **state) {
   const char *only = getenv("SEED");
   const uint64_t most = getenv("GRADC_LONG") ? 20000 : 400;
@@ -442,7 +464,7 @@ static void test_random_graphs(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_momentum_step), cmocka_unit_test(test_adam_step), cmocka_unit_test(test_extents_of_one),
-                                     cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_shared_rows), cmocka_unit_test(test_in_place), cmocka_unit_test(test_padded_images), cmocka_unit_test(test_parts_of_a_round), cmocka_unit_test(test_turned_weights),
+                                     cmocka_unit_test(test_overwritten_rows), cmocka_unit_test(test_shared_rows), cmocka_unit_test(test_in_place), cmocka_unit_test(test_padded_images), cmocka_unit_test(test_gaps), cmocka_unit_test(test_parts_of_a_round), cmocka_unit_test(test_turned_weights),
                                      cmocka_unit_test(test_kept_derivative), cmocka_unit_test(test_results_in_place), cmocka_unit_test(test_rows_of_a_round), cmocka_unit_test(test_random_graphs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
