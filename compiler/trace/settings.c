@@ -5,12 +5,13 @@
 #include "optimize.h"
 #include "parse.h"
 
-/* The expression of an override, read once: as the value of a constant in a file of its own. */
+/* The expression of an override, read once: as the value of a constant in a file of its own. What no constant can be called, as
+ * `judge.rate`, is no setting either: that is said once all are known. */
 static Ast override_syntax(Tracer *t, uint32_t i) {
   while (t->override_values.count < t->options->override_count) vec_push(&t->override_values, (Ast){0});
   if (t->override_values.data[i].id) return t->override_values.data[i];
   const Override *o = &t->options->overrides[i];
-  const char *text = text_of(t, "const %s = %s\n", o->name, o->value);
+  const char *text = text_of(t, "const %s = %s\n", strpbrk(o->name, ".,:;()[]{}\"#=<>+-*/@^| ") ? "value" : o->name, o->value);
   const Source *source = source_add(&t->s->sources, text_of(t, "--set %s", o->name), text, strlen(text), false);
   if (!source) return (Ast){0};
   const Ast file = parse_source(t->s, t->tree, source);
