@@ -19,6 +19,7 @@ typedef struct {
 
 typedef struct {
   int64_t from, to; /* bytes, or bytes an example, or a pair of examples */
+  int64_t row;      /* of these what is used: rows lie so far apart */
   uint32_t buffer;
   Life life;
 } Block;
@@ -34,7 +35,7 @@ typedef enum { CLASH, ROW_ON_ROW, FREE } Meeting;
 /* y begins behind the launches of x, or with the last of them, in the phase in which x ends. */
 static bool follows(const Schedule *s, const Block *x, const Block *y) {
   const Life *a = &x->life, *b = &y->life;
-  if (a->last != b->first || a->last_launch > b->first_launch) return false;
+  if (x->row != y->row || a->last != b->first || a->last_launch > b->first_launch) return false;
   if (a->last_launch == b->first_launch && !in_place(s, a->last_launch, x->buffer, y->buffer)) return false;
   const bool alike = a->unit && a->unit == b->unit && a->first == a->last && b->first == b->last;
   return alike || (a->ends && a->ends == b->begins);
@@ -241,8 +242,9 @@ void plan_memory(Schedule *s) {
     if (!mem_mul(b->size.count, type_bytes((Type)b->type), &bytes)) bytes = INT64_MAX / 4;
     const int region = region_of(b);
     const int64_t unit = region ? 4 : 64; /* a batch is rounded up to 16 examples: 4 bytes each are 64 */
+    const int64_t row = bytes;
     bytes = (bytes + unit - 1) / unit * unit;
-    b->offset = fit(&regions[region], (Block){0, bytes, i, lives[i]});
+    b->offset = fit(&regions[region], (Block){0, bytes, row, i, lives[i]});
     if (b->offset + bytes > top[region]) top[region] = b->offset + bytes;
   }
   free(lives);
