@@ -23,7 +23,7 @@ static V number_of_step(Nest *n, int32_t which) {
 
 V lane_numbers(Nest *n, V first, const Affine *at) {
   Emit *e = n->e;
-  V dynamic, steps[16];
+  V dynamic, steps[NEST_MAX_LANES];
   const int64_t stride = nest_lane_stride(n, at, &dynamic);
   LLVMTypeRef scalar = LLVMTypeOf(first);
   for (unsigned i = 0; i < n->lanes; i++) steps[i] = e_int(e, scalar, dynamic ? i : i * stride);

@@ -13,6 +13,7 @@
 
 #define NEST_MAX_LEVELS (KERNEL_MAX_AXES + 12)
 #define NEST_MAX_ROWS 32
+#define NEST_MAX_LANES 64 /* four vectors of 16 as one: nest.c */
 #define NEST_MAX_VECTORS 8
 
 /* Besides the stage's own axes: what else an expression may have to wait for. */

@@ -120,6 +120,21 @@ static void test_costly_chains(void **state) {
   }
 }
 
+/* The lanes of several vectors as one lie apart in memory. */
+static void test_costly_strides(void **state) {
+  enum { ROWS = 3, COLUMNS = 64, APART = 3 };
+  Build b;
+  kb_open(&b);
+  const uint32_t x = kb_buffer(&b, TYPE_F32, 2, ROWS, COLUMNS * APART), y = kb_buffer(&b, TYPE_F32, 2, ROWS, COLUMNS);
+  Kernel *k = kb_kernel(&b, 0, 0);
+  Stage *t = kb_stage(k, 2, 0, ROWS, COLUMNS);
+  t->lane = 1;
+  const int32_t far = kb_load(&b, t, x, kb_affine(0, 2, COLUMNS * APART, APART));
+  kb_store(k, t, y, kb_affine(0, 2, COLUMNS, 1), kb_prim(t, P_EXP, TYPE_F32, far, -1, -1), false);
+  check_all(&b, 1e-6);
+  kb_close(&b);
+}
+
 /* One axis, cut itself, in the lanes. */
 static void flat_case(int dim, int64_t batch, uint32_t unit, Type type) {
   Build b;
@@ -379,7 +394,7 @@ static void test_draws(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_maps), cmocka_unit_test(test_turned), cmocka_unit_test(test_costly_maps), cmocka_unit_test(test_costly_chains), cmocka_unit_test(test_flat),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_maps), cmocka_unit_test(test_turned), cmocka_unit_test(test_costly_maps), cmocka_unit_test(test_costly_chains), cmocka_unit_test(test_costly_strides), cmocka_unit_test(test_flat),
                                      cmocka_unit_test(test_strides),        cmocka_unit_test(test_guards), cmocka_unit_test(test_zeros),
                                      cmocka_unit_test(test_row_reductions), cmocka_unit_test(test_column_reductions),
                                      cmocka_unit_test(test_rows),           cmocka_unit_test(test_columns_as_block),
