@@ -276,6 +276,16 @@ static void run_optimizer(Tracer *t, const Group *rule, const char *name, Owned 
   frame_pop(t);
 }
 
+/* Tells the states of one turn from another's: by its name, or by its number where that is not the first. */
+static const char *turn_prefix(Tracer *t) {
+  if (!t->train.id) return "";
+  const Name name = ast_node(t->tree, t->train)->name;
+  if (name.id) return text_of(t, "%s:", name_of(t, name));
+  uint32_t number = 0;
+  while (train_block(t, number).id != t->train.id) number++;
+  return number ? text_of(t, "%u:", number + 1) : "";
+}
+
 /* All parameters of the rule as one vector. */
 static void update_together(Tracer *t, const Group *rule, Node loss, Owned **list, const Node *gradients,
                             uint32_t count) {
@@ -284,9 +294,7 @@ static void update_together(Tracer *t, const Group *rule, Node loss, Owned **lis
   flat_open(t, &flat, loss, list, gradients, count);
   Owned all = {.name = intern_text(&t->s->names, "parameter"), .kind = SLOT_PARAM, .slot = list[0]->slot,
                .dims = {1, {flat.size}}, .span = rule->span};
-  const AstNode *block = t->train.id ? ast_node(t->tree, t->train) : NULL;
-  const char *turn = block && block->name.id ? text_of(t, "%s:", name_of(t, block->name)) : "";
-  const char *name = text_of(t, "%s%s", turn, rule->pattern ? rule->pattern : "*");
+  const char *name = text_of(t, "%s%s", turn_prefix(t), rule->pattern ? rule->pattern : "*");
   t->flat = &flat;
   run_optimizer(t, rule, name, &all, value_tensor(t, flat.whole, false, rule->span), flat.gradient);
   t->flat = NULL;
@@ -315,7 +323,7 @@ static void update_all(Tracer *t, const Group *rules, uint32_t rule_count, Node 
       }
       if (last != k) continue;
       if (over_all(t, &rules[k])) mine[n] = list[i], with[n++] = gradients[i];
-      else run_optimizer(t, &rules[k], name, list[i], owned_value(t, list[i], rules[k].span), gradients[i]);
+      else run_optimizer(t, &rules[k], list[i]->states, list[i], owned_value(t, list[i], rules[k].span), gradients[i]);
     }
     if (n) update_together(t, &rules[k], loss, mine, with, n);
   }
@@ -335,8 +343,8 @@ static Node each_nth(Tracer *t, int64_t n) {
 static Owned *state_beside(Tracer *t, const Owned *o, const char *word, bool copy, Span at) {
   Graph *init = t->graphs[GRAPH_INIT];
   const Slot *slot = &t->graph->slots.data[o->slot];
-  const char *name = text_of(t, "%s/%s", slot->name, word);
-  Instance *instance = instance_get(t, text_of(t, "%s/", slot->name), at);
+  const char *name = text_of(t, "%s/%s", o->states, word);
+  Instance *instance = instance_get(t, text_of(t, "%s/", o->states), at);
   Owned *state = ARENA_NEW(t->arena, Owned);
   *state = (Owned){.name = intern_text(&t->s->names, word), .kind = SLOT_OPTIMIZER, .dims = o->dims, .span = at,
                    .next = instance->owned};
@@ -412,7 +420,7 @@ static void average_parameters(Tracer *t, Owned **list, uint32_t count) {
   }
 }
 
-/* The parameters that this block trains. */
+/* The parameters that this block trains. What an earlier turn trains, too, has that one's states and this one's. */
 static uint32_t trained(Tracer *t, Owned ***out) {
   Owned **all;
   const uint32_t count = instance_parameters(t, NULL, &all);
@@ -427,6 +435,7 @@ static uint32_t trained(Tracer *t, Owned ***out) {
   for (uint32_t i = 0; i < count; i++) {
     const char *name = t->graph->slots.data[all[i]->slot].name;
     if ((freezes && matches(frozen, name)) || (chooses && !matches(chosen, name))) continue;
+    all[i]->states = all[i]->current.id ? text_of(t, "%s%s", turn_prefix(t), name) : name;
     (*out)[kept++] = all[i];
   }
   return kept;

@@ -82,6 +82,7 @@ typedef struct Owned {
   Vec(Node) written;  /* of this pass: what its uses would write */
   Node current;       /* of the training graph: what an earlier turn of the batch made of it */
   uint32_t average;   /* a parameter's running mean: its slot + 1; 0: none */
+  const char *states; /* a parameter's: what the states of the optimiser whose turn it is are called by, as "NAME/m" */
   uint32_t pass, run; /* when it was written last */
   struct Owned *next;
 } Owned;
