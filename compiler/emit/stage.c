@@ -314,8 +314,8 @@ void stage_point(Nest *n) {
   if (n->deferred) return;
   if (!reduces && n->half != 2) ask_for_rows(n);
   nest_open(n, reduces ? AXIS_ACC : AXIS_NONE, NULL, false);
+  if (n->result && s->par == n->kernel->block) keep_results(n); /* before a store lands where one of them is read */
   store_rows(n);
-  if (n->result && s->par == n->kernel->block) keep_results(n);
   nest_close(n);
 }
 

@@ -135,6 +135,25 @@ static void test_costly_strides(void **state) {
   kb_close(&b);
 }
 
+/* A stage stores where it has read what a later stage asks it for. */
+static void test_overwritten_result(void **state) {
+  enum { ROWS = 6, COLUMNS = 16 };
+  Build b;
+  kb_open(&b);
+  const uint32_t x = kb_buffer(&b, TYPE_F32, 1, ROWS), y = kb_buffer(&b, TYPE_F32, 1, ROWS), z = kb_buffer(&b, TYPE_F32, 2, ROWS, COLUMNS);
+  Kernel *k = kb_kernel(&b, 1, 0);
+  Stage *t = kb_stage(k, 1, 0, ROWS);
+  t->lane = -1;
+  const Affine at = kb_affine(0, 1, 1);
+  const int32_t old = kb_load(&b, t, x, at), twice = kb_prim(t, P_ADD, TYPE_F32, old, old, -1);
+  kb_store(k, t, x, at, kb_load(&b, t, y, at), false);
+  t = kb_stage(k, 2, 0, ROWS, COLUMNS);
+  t->lane = 1;
+  kb_store(k, t, z, kb_affine(0, 2, COLUMNS, 1), kb_leaf(t, X_RESULT, TYPE_F32, 0, twice, kb_affine(0, 0)), false);
+  check_all(&b, 0);
+  kb_close(&b);
+}
+
 /* One axis, cut itself, in the lanes. */
 static void flat_case(int dim, int64_t batch, uint32_t unit, Type type) {
   Build b;
@@ -394,7 +413,7 @@ static void test_draws(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_maps), cmocka_unit_test(test_turned), cmocka_unit_test(test_costly_maps), cmocka_unit_test(test_costly_chains), cmocka_unit_test(test_costly_strides), cmocka_unit_test(test_flat),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_maps), cmocka_unit_test(test_turned), cmocka_unit_test(test_costly_maps), cmocka_unit_test(test_costly_chains), cmocka_unit_test(test_costly_strides), cmocka_unit_test(test_overwritten_result), cmocka_unit_test(test_flat),
                                      cmocka_unit_test(test_strides),        cmocka_unit_test(test_guards), cmocka_unit_test(test_zeros),
                                      cmocka_unit_test(test_row_reductions), cmocka_unit_test(test_column_reductions),
                                      cmocka_unit_test(test_rows),           cmocka_unit_test(test_columns_as_block),
