@@ -276,14 +276,14 @@ static void run_optimizer(Tracer *t, const Group *rule, const char *name, Owned 
   frame_pop(t);
 }
 
-/* Tells the states of one turn from another's: by its name, or by its number where that is not the first. */
-static const char *turn_prefix(Tracer *t) {
+/* What tells the states of one turn from another's: its name, or its number where that is not the first; else "". */
+static const char *turn_name(Tracer *t) {
   if (!t->train.id) return "";
   const Name name = ast_node(t->tree, t->train)->name;
-  if (name.id) return text_of(t, "%s:", name_of(t, name));
+  if (name.id) return name_of(t, name);
   uint32_t number = 0;
   while (train_block(t, number).id != t->train.id) number++;
-  return number ? text_of(t, "%u:", number + 1) : "";
+  return number ? text_of(t, "%u", number + 1) : "";
 }
 
 /* All parameters of the rule as one vector. */
@@ -294,7 +294,7 @@ static void update_together(Tracer *t, const Group *rule, Node loss, Owned **lis
   flat_open(t, &flat, loss, list, gradients, count);
   Owned all = {.name = intern_text(&t->s->names, "parameter"), .kind = SLOT_PARAM, .slot = list[0]->slot,
                .dims = {1, {flat.size}}, .span = rule->span};
-  const char *name = text_of(t, "%s%s", turn_prefix(t), rule->pattern ? rule->pattern : "*");
+  const char *turn = turn_name(t), *name = text_of(t, "%s%s%s", turn, *turn ? ":" : "", rule->pattern ? rule->pattern : "*");
   t->flat = &flat;
   run_optimizer(t, rule, name, &all, value_tensor(t, flat.whole, false, rule->span), flat.gradient);
   t->flat = NULL;
@@ -435,7 +435,7 @@ static uint32_t trained(Tracer *t, Owned ***out) {
   for (uint32_t i = 0; i < count; i++) {
     const char *name = t->graph->slots.data[all[i]->slot].name;
     if ((freezes && matches(frozen, name)) || (chooses && !matches(chosen, name))) continue;
-    all[i]->states = all[i]->current.id ? text_of(t, "%s%s", turn_prefix(t), name) : name;
+    all[i]->states = all[i]->current.id ? text_of(t, "%s/%s", name, turn_name(t)) : name;
     (*out)[kept++] = all[i];
   }
   return kept;
