@@ -146,7 +146,11 @@ Node reach_through(const Reverse *r, Node node, uint32_t i) {
   case P_BROADCAST: return any_along(g, own, axes, other_axes(g, node, node_attr(g, node), node_attr_count(g, node), axes));
   case P_RESHAPE: case P_TRANSPOSE: case P_SLICE: case P_PAD: case P_REVERSE: case P_CONCAT:
     return prim_info(p)->derive(g, node, own, i); /* as its gradient goes */
-  default: return NODE_NONE;
+  case P_WINDOW: case P_UNWINDOW: case P_GATHER: case P_SCATTER_ADD: { /* that sums: the number of places from which it is seen */
+    const Node seen = prim_info(p)->derive(g, node, build_cast(g, own, node_type(g, node)), i);
+    return seen.id ? build_binary(g, P_NE, seen, build_like(g, seen, 0)) : NODE_NONE;
+  }
+  default: return NODE_NONE; /* into a loop, and by a derivative of one's own, all is taken to be seen */
   }
 }
 

@@ -154,6 +154,11 @@ static Node b_rows(Graph *g, Node x) { /* rows of which each is chosen by itself
   return build_mul(g, chosen, build_cast(g, build_broadcast(g, build_iota(g, 2), shape_of(g, &dims), &(int64_t){0}), TYPE_F64));
 }
 
+static Node b_windows(Graph *g, Node x) { /* pairs of neighbours */
+  return whole_if(g, x, all_positive(g, x), build_window(g, U(LOG, x), 0, 2, 2, 1, 1));
+}
+static Node b_gathered(Graph *g, Node x) { return whole_if(g, x, all_positive(g, x), build_gather(g, U(SQRT, x), build_iota(g, 2), 0)); }
+
 static void test_not_taken_whole(void **state) {
   check("product", b_product, 3, VALUES(1, 2, 4), VALUES(1, 0.5, 0.25), VALUES(-1, -0.25, -0.0625));
   check("product, not taken", b_product, 3, VALUES(-1, 0, 4), VALUES(0, 0, 0), VALUES(0, 0, 0));
@@ -161,6 +166,9 @@ static void test_not_taken_whole(void **state) {
   check("dot, not taken", b_both, 3, VALUES(-1, 0, 4), VALUES(0, 0, 0), VALUES(0, 0, 0));
   check("softmax", b_softmax, 2, VALUES(1, 3), VALUES(0.1875, -0.0625), NULL);
   check("softmax, not taken", b_softmax, 2, VALUES(0, 0), VALUES(0, 0), VALUES(0, 0));
+  check("windows", b_windows, 3, VALUES(1, 2, 4), VALUES(1, 1, 0.25), VALUES(-1, -0.5, -0.0625));
+  check("windows, not taken", b_windows, 3, VALUES(-1, 0, 4), VALUES(0, 0, 0), VALUES(0, 0, 0));
+  check("gathered, not taken", b_gathered, 3, VALUES(-1, 0, 4), VALUES(0, 0, 0), VALUES(0, 0, 0));
   check("rows", b_rows, 3, VALUES(-1, 0, 4), VALUES(0, 0, 0.25), VALUES(0, 0, -0.03125));
 }
 
